@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include "base/atomic_file.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+namespace resnetft {
+namespace {
+
+bool write_all(int fd, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+  return true;
+}
+
+// mkstemp makes files that only their owner reads; a file that replaces another keeps the other's mode, and a new one
+// is made as open() would: read and write for all, less the umask.
+mode_t mode_for(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) == 0) return info.st_mode & 07777;
+  const mode_t mask = umask(0);
+  umask(mask);
+  return 0666 & ~mask;
+}
+
+// A rename is durable once its folder is synced.
+bool sync_folder(const std::filesystem::path& folder) {
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool synced = fsync(fd) == 0 || errno == EINVAL;
+  close(fd);
+  return synced;
+}
+
+Error write_error(const std::string& path, int error_number) {
+  return {ErrorCode::Io, "cannot write '" + path + "': " + std::strerror(error_number),
+          "check the folder, its permissions and the space on the disk"};
+}
+
+}  // namespace
+
+Status write_file_atomically(const std::string& path, std::span<const std::span<const std::byte>> parts) {
+  std::string temporary = path + ".XXXXXX";
+  const int fd = mkostemp(temporary.data(), O_CLOEXEC);
+  if (fd < 0) return write_error(path, errno);
+  bool good = fchmod(fd, mode_for(path)) == 0;
+  for (const std::span<const std::byte> part : parts) good = good && write_all(fd, part);
+  good = good && fsync(fd) == 0;
+  int error_number = errno;
+  if (close(fd) != 0 && good) {
+    error_number = errno;
+    good = false;
+  }
+  if (good && std::rename(temporary.c_str(), path.c_str()) != 0) {
+    error_number = errno;
+    good = false;
+  }
+  if (!good) {
+    unlink(temporary.c_str());
+    return write_error(path, error_number);
+  }
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (!sync_folder(folder.empty() ? "." : folder)) return write_error(path, errno);
+  return Status::success();
+}
+
+}  // namespace resnetft

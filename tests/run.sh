@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Sets up, builds and runs the tests. Arguments narrow the suites: tests/run.sh unit
+# The last line is "N passed, N failed, N skipped"; the exit status is 0 only if none failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tools/setup.sh
+clang-format --dry-run --Werror $(git ls-files '*.cpp' '*.h')
+[ -e build/build.ninja ] || meson setup build --werror
+meson compile -C build
+
+suites=()
+for suite in "$@"; do suites+=(--suite "$suite"); done
+status=0
+rm -f build/meson-logs/testlog.junit.xml
+meson test -C build --print-errorlogs --no-rebuild ${suites[@]+"${suites[@]}"} || status=$?
+
+# Counts test cases, not programs: meson writes every GoogleTest case into its JUnit file.
+/usr/bin/python3 - "$status" <<'PYTHON'
+import sys
+import xml.etree.ElementTree as xml
+try:
+    cases = list(xml.parse("build/meson-logs/testlog.junit.xml").getroot().iter("testcase"))
+except FileNotFoundError:
+    sys.exit("tests: no test was run; is there a suite of that name?")
+bad = sum(case.find("failure") is not None or case.find("error") is not None for case in cases)
+skipped = sum(case.find("skipped") is not None or case.get("status") == "notrun" for case in cases)
+if int(sys.argv[1]) and not bad:
+    bad = 1  # a program that ended without naming a case
+print(f"{len(cases) - bad - skipped} passed, {bad} failed, {skipped} skipped")
+sys.exit(1 if bad or not cases else 0)
+PYTHON
