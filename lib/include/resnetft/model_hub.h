@@ -55,11 +55,12 @@ class ModelHub : public std::enable_shared_from_this<ModelHub> {
   // from another. Load errors as load_model.
   Result<Current> seed(const std::string& path, const LoadOptions& options);
 
-  // Makes `model` the next generation: prepares, becomes current, tells the subscribers. Incompatible where every
+  // Makes `model` the next generation: prepares, becomes current, tells the subscribers; waits for the loader thread,
+  // so it must not be called from a subscriber or a `done`. Incompatible where every
   // subscriber failed to prepare (with the first reason); the old one stays.
   Result<Current> publish(std::shared_ptr<const Model> model);
 
-  // The same on the loader thread; `done` is called there. Requests run one after the other.
+  // The same from a file, without waiting; `done` is called on the loader thread. Requests run one after the other.
   void load(std::string path, LoadOptions options, Done done);
   // Back to the generation before the current one, which gets a new number. NotFound: there is none.
   void rollback(Done done);
@@ -70,7 +71,7 @@ class ModelHub : public std::enable_shared_from_this<ModelHub> {
  private:
   struct State;
   explicit ModelHub(std::string id);
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;  // the loader thread holds it too
 };
 
 }  // namespace resnetft
