@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/mapped_file.h"
+#include "model/normalization.h"
 
 namespace resnetft {
 namespace {
@@ -19,8 +20,6 @@ struct Name {
   std::string_view name;
 };
 
-constexpr std::array kNormalizations = {Name{Normalization::Batch, "batch"}, Name{Normalization::Frozen, "frozen"},
-                                        Name{Normalization::Layer, "layer"}, Name{Normalization::Group, "group"}};
 constexpr std::array kModes = {Name{ResizeMode::Crop, "crop"}, Name{ResizeMode::Stretch, "stretch"},
                                Name{ResizeMode::Letterbox, "letterbox"}};
 constexpr std::array kInterpolations = {Name{Interpolation::Bilinear, "bilinear"},
@@ -58,6 +57,14 @@ void read_field(const Json& json, const std::string& key, Value& value) {
   }
 }
 
+Normalization normalization_from(const Json& json) {
+  std::string name(normalization_name(Normalization::Batch));
+  read_field(json, "normalization", name);
+  for (int i = 0; i <= static_cast<int>(Normalization::Group); ++i)
+    if (normalization_name(static_cast<Normalization>(i)) == name) return static_cast<Normalization>(i);
+  throw BadField{"'normalization' is not one of its values"};
+}
+
 PreprocessSpec preprocess_from(const Json& json) {
   PreprocessSpec spec;
   if (!json.is_object()) throw BadField{"'preprocess' is not an object"};
@@ -80,7 +87,7 @@ ModelCard card_from(const Json& json) {
   read_field(json, "architecture", card.architecture);
   read_field(json, "num-classes", card.num_classes);
   read_field(json, "labels", card.labels);
-  card.normalization = value_from(kNormalizations, json, "normalization", card.normalization);
+  card.normalization = normalization_from(json);
   if (json.contains("preprocess")) card.preprocess = preprocess_from(json["preprocess"]);
   read_field(json, "temperature", card.temperature);
   if (!std::isfinite(card.temperature) || card.temperature <= 0) throw BadField{"'temperature' is not positive"};
@@ -138,8 +145,6 @@ void apply_config(const Json& json, ForeignConfig& config) {
 }
 
 }  // namespace
-
-std::string_view normalization_name(Normalization normalization) { return name_of(kNormalizations, normalization); }
 
 Json preprocess_to_json(const PreprocessSpec& spec) {
   return {{"mode", name_of(kModes, spec.mode)},

@@ -11,7 +11,6 @@
 
 namespace resnetft {
 
-std::string_view normalization_name(Normalization normalization);
 nlohmann::json preprocess_to_json(const PreprocessSpec& spec);
 
 // A config.json in the form of timm or Hugging Face.

@@ -75,8 +75,8 @@ class Model {
 
 // What overrides or completes a file. Empty, none: as the file says.
 struct LoadOptions {
-  std::string architecture;         // for files that don't say and whose tensors fit several
-  std::vector<std::string> labels;  // in the order of the classes
+  std::string architecture = {};         // for files that don't say and whose tensors fit several
+  std::vector<std::string> labels = {};  // in the order of the classes
   bool allow_non_finite = false;
 };
 
