@@ -11,6 +11,15 @@ struct Taps {
   double centre;
 };
 
+// The last source pixels are not read where they do not count: of an axis that keeps its size, one for each output. The
+// first stay, so that they never go back from one output to the next: a stream of rows relies on it.
+void drop_last_zeros(Taps& taps, std::vector<int32_t>& weights) {
+  while (weights.size() > 1 && weights.back() == 0) {
+    weights.pop_back();
+    --taps.last;
+  }
+}
+
 struct Filter {
   bool bicubic;
   double scale, stretch;
@@ -22,7 +31,7 @@ struct Filter {
             std::min(source_size, static_cast<int>(centre + support + 0.5)), centre};
   }
 
-  void weigh(const Taps& taps, std::vector<double>& values, std::vector<int32_t>& weights) const {
+  void weigh(Taps& taps, std::vector<double>& values, std::vector<int32_t>& weights) const {
     const double inverse = 1.0 / stretch;
     double sum = 0.0;
     values.clear();
@@ -33,6 +42,7 @@ struct Filter {
     }
     weights.clear();
     for (const double value : values) weights.push_back(to_fixed_point(value / sum));
+    drop_last_zeros(taps, weights);
   }
 };
 
@@ -58,7 +68,7 @@ void make_filter_table(const Axis& axis, int source_size, Interpolation interpol
   std::vector<double> values;
   std::vector<int32_t> weights;
   for (int i = 0; i < outputs; ++i) {
-    const Taps taps = filter.taps(axis.offset + std::min(i, axis.count - 1));
+    Taps taps = filter.taps(axis.offset + std::min(i, axis.count - 1));
     filter.weigh(taps, values, weights);
     if (mirrored) std::reverse(weights.begin(), weights.end());
     weights.resize(static_cast<size_t>(table.groups * kGroupTaps), 0);

@@ -9,6 +9,7 @@ namespace {
 
 // A transposed picture is turned in blocks of stored columns: one cache line of RGBx of each stored row.
 constexpr int kBlockColumns = 16;
+constexpr size_t kSegmentBytes = 3 * kRowSlack;  // a stored row of a block, with one pixel in front, and its slack
 
 size_t row_bytes(int pixels) { return static_cast<size_t>(pixels) * 4 + kRowSlack; }
 
@@ -44,7 +45,7 @@ void RowScratch::reserve(int columns, int overrun, bool transposed) {
   luma.resize(static_cast<size_t>(longest) + kRowSlack);
   chroma.resize(static_cast<size_t>(longest) + kRowSlack);
   row.resize(transposed ? 0 : row_bytes(longest + overrun));
-  segment.resize(transposed ? row_bytes(kBlockColumns + 1) : 0);
+  segments.resize(transposed ? kSegmentBytes * kBlockColumns : 0);
   block.resize(transposed ? row_bytes(columns + overrun) * kBlockColumns : 0);
 }
 
@@ -64,12 +65,24 @@ RowReader::RowReader(const ImageView& image, int first_column, int columns, cons
 const uint8_t* RowReader::read(int row) {
   if (!turn_.transposed) {
     const int y = turn_.mirror_rows ? region_.height - 1 - row : row;
+    const int next = turn_.mirror_rows ? y - 1 : y + 1;
+    if (next >= 0 && next < region_.height) prefetch(region_.x + first_column_, region_.y + next, columns_);
     return convert(region_.x + first_column_, region_.y + y, columns_, scratch_.row.data());
   }
   const int column = turn_.mirror_rows ? region_.width - 1 - row : row;
   const int first = column / kBlockColumns * kBlockColumns;
   if (first != block_first_) turn_block(first);
   return scratch_.block.data() + static_cast<size_t>(column - first) * static_cast<size_t>(columns_) * 4;
+}
+
+// Asks for the packed pixels, or the luma, that will be read next: rows lie pages apart, where the processor's own
+// prefetcher does not follow. A third of the time of a frame that comes from memory.
+void RowReader::prefetch(int x, int y, int count) const {
+  const int bytes = layout_.family == FormatFamily::Packed      ? layout_.pixel.bytes
+                    : layout_.family == FormatFamily::Packed422 ? 2
+                                                                : 1;
+  const uint8_t* src = image_.planes[0] + y * image_.strides[0] + static_cast<ptrdiff_t>(x) * bytes;
+  for (int at = 0; at < count * bytes; at += 64) __builtin_prefetch(src + at);
 }
 
 // Writes `count` pixels of stored row y from column x on, and returns where the first of them came to lie.
@@ -104,14 +117,23 @@ const uint8_t* RowReader::convert_yuv(int x, int y, int count, uint8_t* rgbx) {
   return rgbx + lead * 4;
 }
 
+// Converts a square and then turns it: reading a pixel right after the wide store that wrote it would stall.
 void RowReader::turn_block(int first) {
   block_first_ = first;
   const int count = std::min(kBlockColumns, region_.width - first);
   const size_t pitch = static_cast<size_t>(columns_) * 4;
-  for (int i = 0; i < columns_; ++i) {
-    const uint8_t* pixels = convert(region_.x + first, region_.y + first_column_ + i, count, scratch_.segment.data());
-    uint8_t* column = scratch_.block.data() + static_cast<size_t>(i) * 4;
-    for (int j = 0; j < count; ++j) std::memcpy(column + static_cast<size_t>(j) * pitch, pixels + j * 4, 4);
+  for (int begin = 0; begin < columns_; begin += kBlockColumns) {
+    const int rows = std::min(kBlockColumns, columns_ - begin);
+    const uint8_t* pixels[kBlockColumns];
+    for (int i = begin + kBlockColumns; i < std::min(begin + 2 * kBlockColumns, columns_); ++i)
+      prefetch(region_.x + first, region_.y + first_column_ + i, count);
+    for (int i = 0; i < rows; ++i)
+      pixels[i] = convert(region_.x + first, region_.y + first_column_ + begin + i, count,
+                          scratch_.segments.data() + static_cast<size_t>(i) * kSegmentBytes);
+    for (int j = 0; j < count; ++j) {
+      uint8_t* out = scratch_.block.data() + static_cast<size_t>(j) * pitch + static_cast<size_t>(begin) * 4;
+      for (int i = 0; i < rows; ++i) std::memcpy(out + i * 4, pixels[i] + j * 4, 4);
+    }
   }
 }
 

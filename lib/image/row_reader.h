@@ -11,7 +11,7 @@ namespace resnetft {
 
 // What a RowReader needs to work; kept by its user, so that equal pictures cost no allocation.
 struct RowScratch {
-  RowMemory row, luma, chroma, segment, block;
+  RowMemory row, luma, chroma, segments, block;
   // For rows of up to `columns` pixels, of which filters may read up to `overrun` beyond.
   void reserve(int columns, int overrun, bool transposed);
 };
@@ -29,6 +29,7 @@ class RowReader {
   const uint8_t* convert(int x, int y, int count, uint8_t* rgbx);
   const uint8_t* convert_yuv(int x, int y, int count, uint8_t* rgbx);
   void turn_block(int first);
+  void prefetch(int x, int y, int count) const;
 
   const ImageView& image_;
   const FormatLayout& layout_;

@@ -209,6 +209,28 @@ TEST(Preprocess, ACropMayBeWiderAndLowerThanThePictureAtOnce) {
   EXPECT_EQ(reds(pixels_of({.resize = 0, .crop_width = 3, .crop_height = 1}, picture.view)), (std::vector{0, 8, 0}));
 }
 
+// Which rows are read depends on where the crop begins; what they give must not.
+TEST(Preprocess, ACropHoldsThePixelsOfTheMiddleOfTheWholeResizedPicture) {
+  Random random(7);
+  for (const Interpolation interpolation : {Interpolation::Bilinear, Interpolation::Bicubic})
+    for (int side = 1; side <= 12; ++side)
+      for (int resize = 1; resize <= 40; ++resize) {
+        const Picture picture = testing::random_picture(random, PixelFormat::Gray8, side, side);
+        PreprocessSpec spec = {
+            .interpolation = interpolation, .resize = resize, .crop_width = resize, .crop_height = resize};
+        const std::vector<uint8_t> whole = pixels_of(spec, picture.view);
+        for (int crop = resize - 2; crop >= 1; crop -= 2) {
+          spec.crop_width = spec.crop_height = crop;
+          const std::vector<uint8_t> middle = pixels_of(spec, picture.view);
+          const int skipped = (resize - crop) / 2;
+          for (int y = 0; y < crop; ++y)
+            ASSERT_TRUE(std::equal(middle.begin() + y * crop * 3, middle.begin() + (y + 1) * crop * 3,
+                                   whole.begin() + ((y + skipped) * resize + skipped) * 3))
+                << side << " to " << resize << ", crop " << crop << ", row " << y;
+        }
+      }
+}
+
 TEST(Preprocess, PaddingIsNormalisedAsBlackPixelsAre) {
   const Picture picture = gray_row({255});
   const PreprocessSpec spec = {
@@ -233,6 +255,22 @@ TEST(Preprocess, LetterboxOfATallPictureLeavesEqualBarsLeftAndRight) {
   std::fill(picture.planes[0].begin(), picture.planes[0].end(), uint8_t{9});
   const PreprocessSpec spec = {.mode = ResizeMode::Letterbox, .crop_width = 4, .crop_height = 4, .mean = {0, 0, 0}};
   EXPECT_EQ(reds(pixels_of(spec, picture.view)), (std::vector{0, 9, 9, 0, 0, 9, 9, 0, 0, 9, 9, 0, 0, 9, 9, 0}));
+}
+
+// 3 to 4 makes 2 to 2.67, of which 3 are shown and one is left over, behind.
+TEST(Preprocess, LetterboxRoundsTheShortSideToTheNearestPixel) {
+  Picture picture = testing::make_picture(PixelFormat::Gray8, 2, 3);
+  std::fill(picture.planes[0].begin(), picture.planes[0].end(), uint8_t{9});
+  const PreprocessSpec spec = {.mode = ResizeMode::Letterbox, .crop_width = 4, .crop_height = 4, .mean = {0, 0, 0}};
+  const std::vector<int> values = reds(pixels_of(spec, picture.view));
+  EXPECT_EQ(std::vector<int>(values.begin(), values.begin() + 4), (std::vector{9, 9, 9, 0}));
+}
+
+TEST(Preprocess, LetterboxOfAThreadOfAPictureLeavesOneLineOfIt) {
+  Picture picture = testing::make_picture(PixelFormat::Gray8, 1000, 1);
+  std::fill(picture.planes[0].begin(), picture.planes[0].end(), uint8_t{9});
+  const PreprocessSpec spec = {.mode = ResizeMode::Letterbox, .crop_width = 1, .crop_height = 3, .mean = {0, 0, 0}};
+  EXPECT_EQ(reds(pixels_of(spec, picture.view)), (std::vector{0, 9, 0}));
 }
 
 TEST(Preprocess, StretchUsesBothSidesOfTheCropAndIgnoresResize) {
