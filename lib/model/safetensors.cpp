@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-#include "model/weights.h"
+#include "model/corrupt.h"
 
 namespace resnetft {
 namespace {
@@ -18,24 +18,6 @@ constexpr uint64_t kMaxHeaderBytes = 16u << 20;
 constexpr size_t kMaxTensors = 100'000;
 constexpr size_t kMaxDimensions = 8;
 constexpr int kMaxDepth = 3;  // header, entry, list
-
-struct DTypeRow {
-  std::string_view name;
-  DType dtype;
-  uint64_t bytes;
-};
-
-constexpr std::array kDTypes = {
-    DTypeRow{"F16", DType::F16, 2},   DTypeRow{"BF16", DType::BF16, 2}, DTypeRow{"F32", DType::F32, 4},
-    DTypeRow{"F64", DType::F64, 8},   DTypeRow{"I8", DType::I8, 1},     DTypeRow{"I16", DType::I16, 2},
-    DTypeRow{"I32", DType::I32, 4},   DTypeRow{"I64", DType::I64, 8},   DTypeRow{"U8", DType::U8, 1},
-    DTypeRow{"BOOL", DType::Bool, 1},
-};
-
-// Thrown inside this file only; parse_safetensors turns it into an Error with the file's name.
-struct Corrupt {
-  std::string reason;
-};
 
 uint64_t little_endian(std::span<const std::byte, kLengthBytes> bytes) {
   uint64_t value = 0;
@@ -78,11 +60,11 @@ const Json& list_from(const Json& entry, const char* key, const std::string& ten
   return *found;
 }
 
-const DTypeRow& dtype_from(const Json& entry, const std::string& tensor) {
+DType dtype_from(const Json& entry, const std::string& tensor) {
   const auto found = entry.find("dtype");
   if (found != entry.end() && found->is_string())
-    for (const DTypeRow& row : kDTypes)
-      if (row.name == found->get_ref<const std::string&>()) return row;
+    for (int i = 0; i <= static_cast<int>(DType::Bool); ++i)
+      if (dtype_name(static_cast<DType>(i)) == found->get_ref<const std::string&>()) return static_cast<DType>(i);
   throw Corrupt{"tensor '" + tensor + "' has an unknown dtype"};
 }
 
@@ -94,9 +76,8 @@ std::optional<uint64_t> multiply(uint64_t a, uint64_t b) {
 
 Tensor tensor_from(const std::string& name, const Json& entry, std::span<const std::byte> data) {
   if (!entry.is_object()) throw Corrupt{"tensor '" + name + "' is not described by an object"};
-  const DTypeRow& dtype = dtype_from(entry, name);
-  Tensor tensor{name, dtype.dtype, {}, {}};
-  std::optional<uint64_t> size = dtype.bytes;
+  Tensor tensor{name, dtype_from(entry, name), {}, {}};
+  std::optional<uint64_t> size = dtype_bytes(tensor.dtype);
   for (const Json& extent : list_from(entry, "shape", name)) {
     const uint64_t count = count_from(extent, name);
     size = size ? multiply(*size, count) : size;
@@ -149,20 +130,24 @@ Weights parse(std::span<const std::byte> bytes) {
 }  // namespace
 
 Result<Weights> parse_safetensors(std::span<const std::byte> bytes, const std::string& name) {
-  try {
-    return parse(bytes);
-  } catch (const Corrupt& corrupt) {
-    return Error{ErrorCode::CorruptFile, "weights '" + name + "': " + corrupt.reason,
-                 "fetch or write the file again; it must be safetensors"};
-  }
+  return with_file_name(name, "safetensors", [&] { return parse(bytes); });
 }
 
-Result<Weights> read_safetensors(const std::string& path) {
-  Result<std::shared_ptr<const MappedFile>> file = MappedFile::open(path);
-  if (!file) return file.error();
-  Result<Weights> weights = parse_safetensors((*file)->bytes(), path);
-  if (weights) weights->file = *file;
-  return weights;
+std::string safetensors_header(const std::vector<Tensor>& tensors, const std::map<std::string, std::string>& metadata) {
+  Json json = Json::object();
+  if (!metadata.empty()) json["__metadata__"] = metadata;
+  size_t offset = 0;
+  for (const Tensor& tensor : tensors) {
+    json[tensor.name] = {{"dtype", dtype_name(tensor.dtype)},
+                         {"shape", tensor.shape},
+                         {"data_offsets", {offset, offset + tensor.bytes.size()}}};
+    offset += tensor.bytes.size();
+  }
+  std::string text = json.dump();
+  text.resize((text.size() + kLengthBytes - 1) / kLengthBytes * kLengthBytes, ' ');  // so that the data is aligned
+  std::string header;
+  for (size_t i = 0; i < kLengthBytes; ++i) header += static_cast<char>(text.size() >> 8 * i);
+  return header + text;
 }
 
 }  // namespace resnetft

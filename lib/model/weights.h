@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Named tensors as they lie in a file, and the reader of safetensors. Free of torch; every input is hostile.
+// Named tensors as they lie in a file, and the readers of weight files. Free of torch; every input is hostile, and no
+// reader runs code from a file.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/mapped_file.h"
@@ -17,7 +19,10 @@ namespace resnetft {
 
 enum class DType { F16, BF16, F32, F64, I8, I16, I32, I64, U8, Bool };
 
-// A dense row-major tensor. `bytes` are little-endian and borrow from the file that the owner holds.
+std::string_view dtype_name(DType dtype);  // as safetensors writes it: "F32"
+size_t dtype_bytes(DType dtype);
+
+// A dense row-major tensor. `bytes` are little-endian and borrow from what the owner holds.
 struct Tensor {
   std::string name;
   DType dtype;
@@ -26,17 +31,33 @@ struct Tensor {
 };
 
 struct Weights {
-  std::shared_ptr<const MappedFile> file;       // holds what the tensors borrow
-  std::vector<Tensor> tensors;                  // sorted by name
-  std::map<std::string, std::string> metadata;  // the values of __metadata__
+  std::string format;                               // "safetensors", "pytorch-zip", "pytorch-legacy"
+  std::vector<std::shared_ptr<const void>> owners;  // hold what the tensors borrow
+  std::vector<Tensor> tensors;                      // sorted by name
+  std::map<std::string, std::string> metadata;      // safetensors: the values of __metadata__
 };
 
-// Reads a file in the safetensors format (Hugging Face's format description: an 8-byte little-endian header length,
-// a JSON header, then the tensors without holes or overlaps). NotFound, Io, or CorruptFile with the file's name and
-// the reason. Allocates no more than a bound (headers over 16 MiB and more than 100,000 tensors are refused).
-Result<Weights> read_safetensors(const std::string& path);
+// Reads any of the formats, told apart by content. NotFound, Io, or CorruptFile with the file's name and the reason.
+// Allocates no more than the file's size plus a bound.
+Result<Weights> read_weights(const std::string& path);
 
-// The same on bytes that the caller holds; `name` stands in the errors. The fuzz target's entry.
+// The same on bytes that the caller keeps; `name` stands in the errors.
+Result<Weights> parse_weights(std::span<const std::byte> bytes, const std::string& name);
+
+// The readers one by one; the fuzz targets' entries.
+//
+// safetensors (Hugging Face's format description): an 8-byte little-endian header length, a JSON header, then the
+// tensors without holes or overlaps. Headers over 16 MiB and more than 100,000 tensors are refused.
 Result<Weights> parse_safetensors(std::span<const std::byte> bytes, const std::string& name);
+// PyTorch's zip checkpoints (torch.save since 1.6): a pickle and one stored file for each storage.
+Result<Weights> parse_pytorch_zip(std::span<const std::byte> bytes, const std::string& name);
+// PyTorch's legacy checkpoints (torch.save before 1.6): four pickles, then the storages.
+Result<Weights> parse_pytorch_legacy(std::span<const std::byte> bytes, const std::string& name);
+
+// The values of a tensor as float32; of a Bool or integer tensor too.
+std::vector<float> to_floats(const Tensor& tensor);
+
+// A safetensors file in memory: header, then the tensors' bytes in the order of their names.
+std::string safetensors_header(const std::vector<Tensor>& tensors, const std::map<std::string, std::string>& metadata);
 
 }  // namespace resnetft

@@ -44,7 +44,7 @@ std::string header_of_one(std::string_view dtype, std::string_view shape, std::s
 TEST(Safetensors, ReadsTensorsAndMetadata) {
   const testing::TemporaryFolder folder;
   testing::write_text(folder.file("w.safetensors"), file_with(kGood, 12));
-  const Result<Weights> weights = read_safetensors(folder.file("w.safetensors"));
+  const Result<Weights> weights = read_weights(folder.file("w.safetensors"));
   ASSERT_TRUE(weights.ok()) << to_string(weights.error());
   ASSERT_EQ(weights->tensors.size(), 2u);
   EXPECT_EQ(weights->metadata.at("resnetft"), "card");

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#include "resnetft/classifier.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <new>
+#include <tuple>
+
+#include "infer/engine.h"
+#include "infer/judge.h"
+
+namespace resnetft {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+int64_t nanoseconds(Clock::duration time) { return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count(); }
+
+int processors_of_process() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+struct PrecisionRow {
+  std::string_view name;
+  Precision precision;
+};
+constexpr std::array kPrecisions = {PrecisionRow{"auto", Precision::Fp32}, PrecisionRow{"fp32", Precision::Fp32},
+                                    PrecisionRow{"bf16", Precision::Bf16}};
+
+Result<Precision> parse_precision(const std::string& name) {
+  for (const PrecisionRow& row : kPrecisions)
+    if (row.name == name) return row.precision;
+  return Error{ErrorCode::InvalidArgument, "unknown precision '" + name + "'", "possible are: auto, fp32, bf16"};
+}
+
+Status check_device(const std::string& name) {
+  if (name == "auto" || name == "cpu") return Status::success();
+  if (name == "cuda" || name.starts_with("cuda:"))
+    return Error{ErrorCode::DeviceUnavailable, "device '" + name + "': this build has no CUDA module",
+                 "use device auto or cpu"};
+  return Error{ErrorCode::InvalidArgument, "unknown device '" + name + "'", "possible are: auto, cpu"};
+}
+
+}  // namespace
+
+struct Snapshot::State {
+  using Key = std::tuple<std::string, EngineSpec>;
+  std::shared_ptr<const Model> model;
+  std::mutex lock;  // held while an engine is built, so that it is built once
+  std::map<Key, std::weak_ptr<const Engine>> engines;
+
+  Result<std::shared_ptr<const Engine>> engine(const std::string& name, const EngineSpec& spec) {
+    const std::scoped_lock guard(lock);
+    std::weak_ptr<const Engine>& known = engines[{name, spec}];
+    if (std::shared_ptr<const Engine> engine = known.lock()) return engine;
+    Result<std::shared_ptr<const Engine>> engine = create_engine(name, *model, spec);
+    if (engine) known = *engine;
+    return engine;
+  }
+};
+
+Snapshot::Snapshot(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Snapshot::~Snapshot() = default;
+
+std::shared_ptr<const Snapshot> Snapshot::create(std::shared_ptr<const Model> model) {
+  auto state = std::make_unique<State>();
+  state->model = std::move(model);
+  return std::shared_ptr<const Snapshot>(new Snapshot(std::move(state)));
+}
+
+const Model& Snapshot::model() const { return *state_->model; }
+
+struct Classifier::State {
+  std::shared_ptr<const Snapshot> snapshot;
+  std::shared_ptr<const Engine> engine;
+  std::unique_ptr<Session> session;
+  Preprocessor preprocessor;
+  EngineSpec spec;
+  int64_t preprocess_time_ns = 0;
+  int64_t inference_time_ns = 0;
+
+  const ModelCard& card() const { return snapshot->model().card(); }
+
+  // Fills the session with `images` and runs it; at most spec.max_batch pictures.
+  Status run(std::span<const ImageView> images) {
+    const Clock::time_point start = Clock::now();
+    for (size_t i = 0; i < images.size(); ++i) {
+      Status status = preprocessor.to_tensor(images[i], session->input(static_cast<int>(i)), engine->layout());
+      if (!status) return status;
+    }
+    const Clock::time_point ready = Clock::now();
+    const Status status = session->run(static_cast<int>(images.size()));
+    preprocess_time_ns += nanoseconds(ready - start);
+    inference_time_ns += nanoseconds(Clock::now() - ready);
+    return status;
+  }
+
+  Judgement judge(int index, size_t top_k) const {
+    const std::span<const float> logits = session->logits(index), embedding = session->embedding(index);
+    return {best_classes(confidences(logits, card().temperature), card(), top_k),
+            {logits.begin(), logits.end()},
+            {embedding.begin(), embedding.end()}};
+  }
+};
+
+Classifier::Classifier(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Classifier::~Classifier() = default;
+
+Result<std::unique_ptr<Classifier>> Classifier::create(std::shared_ptr<const Snapshot> snapshot,
+                                                       const ClassifierOptions& options) {
+  if (Status status = check_device(options.device); !status) return status.error();
+  const Result<Precision> precision = parse_precision(options.precision);
+  if (!precision) return precision.error();
+  PreprocessSpec preprocess = snapshot->model().card().preprocess;
+  preprocess.mode = options.resize_mode.value_or(preprocess.mode);
+  Result<Preprocessor> preprocessor = Preprocessor::create(preprocess);
+  if (!preprocessor) return preprocessor.error();
+
+  const EngineSpec spec{.width = preprocess.crop_width,
+                        .height = preprocess.crop_height,
+                        .max_batch = std::max(1, options.max_batch),
+                        .precision = *precision,
+                        .threads = options.threads > 0 ? options.threads : processors_of_process()};
+  Result<std::shared_ptr<const Engine>> engine = snapshot->state_->engine(options.engine, spec);
+  if (!engine) return engine.error();
+  Result<std::unique_ptr<Session>> session = (*engine)->create_session();
+  if (!session) return session.error();
+  return std::unique_ptr<Classifier>(new Classifier(std::unique_ptr<State>(
+      new State{std::move(snapshot), std::move(*engine), std::move(*session), std::move(*preprocessor), spec})));
+}
+
+const Snapshot& Classifier::snapshot() const { return *state_->snapshot; }
+const ModelCard& Classifier::card() const { return state_->card(); }
+std::string Classifier::engine_name() const { return state_->engine->name(); }
+std::string Classifier::precision_name() const { return state_->spec.precision == Precision::Bf16 ? "bf16" : "fp32"; }
+int Classifier::threads() const { return state_->spec.threads; }
+int64_t Classifier::preprocess_time_ns() const { return state_->preprocess_time_ns; }
+int64_t Classifier::inference_time_ns() const { return state_->inference_time_ns; }
+
+Result<std::vector<Judgement>> Classifier::classify(std::span<const ImageView> images, size_t top_k) try {
+  state_->preprocess_time_ns = state_->inference_time_ns = 0;
+  const size_t max_batch = static_cast<size_t>(state_->spec.max_batch);
+  std::vector<Judgement> judgements;
+  judgements.reserve(images.size());
+  while (!images.empty()) {
+    const size_t count = std::min(images.size(), max_batch);
+    if (Status status = state_->run(images.first(count)); !status) return status.error();
+    for (size_t i = 0; i < count; ++i) judgements.push_back(state_->judge(static_cast<int>(i), top_k));
+    images = images.subspan(count);
+  }
+  return judgements;
+} catch (const std::bad_alloc&) {
+  return Error{ErrorCode::OutOfMemory, "classifying: memory ran out", "use a smaller batch"};
+}
+
+}  // namespace resnetft

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// What an inference engine must do. An engine is the prepared form of one model for one input shape, precision and
+// device; a session is what one caller needs to run it. A new engine is one folder here and one row in engine.cpp.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "resnetft/error.h"
+#include "resnetft/model.h"
+
+namespace resnetft {
+
+enum class Precision { Fp32, Bf16 };
+
+struct EngineSpec {
+  int width = 224;
+  int height = 224;
+  int max_batch = 1;  // a session takes 1 to max_batch pictures at once
+  Precision precision = Precision::Fp32;
+  int threads = 1;  // what its sessions may use
+  auto operator<=>(const EngineSpec&) const = default;
+};
+
+// Used by one thread at a time. The spans live until the next call.
+class Session {
+ public:
+  virtual ~Session() = default;
+  // Where picture `index` of the next run goes: 3 * height * width floats in the engine's layout.
+  virtual std::span<float> input(int index) = 0;
+  // Runs the first `batch` inputs. Internal or OutOfMemory.
+  virtual Status run(int batch) = 0;
+  // Of the last run: logits [num_classes] before temperature, and the pooled features before the head [features].
+  virtual std::span<const float> logits(int index) const = 0;
+  virtual std::span<const float> embedding(int index) const = 0;
+};
+
+// Immutable and thread-safe; sessions keep their engine alive.
+class Engine : public std::enable_shared_from_this<Engine> {
+ public:
+  virtual ~Engine() = default;
+  virtual std::string name() const = 0;  // "onednn", "reference"
+  virtual TensorLayout layout() const = 0;
+  virtual Result<std::unique_ptr<Session>> create_session() const = 0;
+};
+
+// `name`: "auto", "onednn", "reference". auto takes onednn where it can and reference, with one log line, where it
+// cannot (layer and group normalisation). InvalidArgument with the list of names; Incompatible where a named engine
+// cannot run this model; DeviceUnavailable where LibTorch, which `reference` needs, cannot be loaded.
+Result<std::shared_ptr<const Engine>> create_engine(const std::string& name, const Model& model,
+                                                    const EngineSpec& spec);
+
+}  // namespace resnetft

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// The one symbol that libresnetft-torch.so exports.
+#include "device/torch/guarded.h"
+#include "device/torch/thread_count.h"
+#include "device/torch_module.h"
+#include "infer/reference/reference_engine.h"
+
+namespace resnetft {
+namespace {
+
+Result<std::shared_ptr<const Engine>> create_engine_of_model(const Model& model, const EngineSpec& spec) {
+  return guarded("preparing the reference engine", [&]() -> Result<std::shared_ptr<const Engine>> {
+    const Result<std::shared_ptr<const FloatWeights>> weights = model.weights();
+    if (!weights) return weights.error();
+    return create_reference_engine(model.card(), **weights, spec);
+  });
+}
+
+}  // namespace
+}  // namespace resnetft
+
+extern "C" const resnetft::TorchModule* resnetft_torch_module();
+
+extern "C" const resnetft::TorchModule* resnetft_torch_module() {
+  static constexpr resnetft::TorchModule kModule = {resnetft::kTorchModuleVersion, resnetft::create_engine_of_model,
+                                                    resnetft::set_torch_thread_count};
+  return &kModule;
+}
