@@ -22,7 +22,7 @@ struct Detection {
   unsigned id = 0;
   std::string type;
   int x = 0, y = 0, width = 0, height = 0;
-  std::optional<uint32_t> tracking_id;
+  std::optional<uint64_t> tracking_id;
 };
 
 std::vector<Detection> find_detections(GstBuffer* buffer);

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
+// Its tensor header has a flexible array member, which is C only.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
 #include <gst/analytics/analytics.h>
+#pragma GCC diagnostic pop
 
 #include "analytics.h"
 
 namespace resnetft {
 namespace {
 
-std::optional<uint32_t> tracking_id_of(GstAnalyticsRelationMeta* meta, guint detection) {
+std::optional<uint64_t> tracking_id_of(GstAnalyticsRelationMeta* meta, guint detection) {
   gpointer state = nullptr;
   GstAnalyticsTrackingMtd tracking;
   if (!gst_analytics_relation_meta_get_direct_related(meta, detection, GST_ANALYTICS_REL_TYPE_ANY,
@@ -16,7 +20,7 @@ std::optional<uint32_t> tracking_id_of(GstAnalyticsRelationMeta* meta, guint det
   GstClockTime first_seen = 0, last_seen = 0;
   gboolean lost = FALSE;
   if (!gst_analytics_tracking_mtd_get_info(&tracking, &id, &first_seen, &last_seen, &lost)) return std::nullopt;
-  return static_cast<uint32_t>(id);
+  return id;
 }
 
 }  // namespace

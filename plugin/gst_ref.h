@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gst/gst.h>
+#include <gst/video/video.h>
 
 #include <memory>
 #include <type_traits>
@@ -10,10 +11,10 @@
 
 namespace resnetft {
 
-// GstSample hides its struct; the others show that they are mini objects.
+// Two hide their structs; the others show that they are mini objects.
 template <class T>
 constexpr bool is_mini_object() {
-  if constexpr (std::is_same_v<T, GstSample>)
+  if constexpr (std::is_same_v<T, GstSample> || std::is_same_v<T, GstVideoOverlayComposition>)
     return true;
   else
     return requires(T object) { object.mini_object; };
