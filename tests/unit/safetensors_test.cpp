@@ -95,6 +95,16 @@ TEST(Safetensors, DeepNestingIsCorrupt) {
   expect_corrupt(file_with(std::string(1 << 20, '['), 0), "not a safetensors header");
 }
 
+TEST(Safetensors, AMillionTensorsAreRefused) {
+  std::string header = "{";
+  for (int i = 0; i < 100'001; ++i)
+    header.append("\"").append(std::to_string(i)).append(R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},)");
+  header.back() = '}';
+  expect_corrupt(file_with(header, 0), "more than 100000 tensors");
+  for (int i = 0; i < 3; ++i) header += header;
+  expect_corrupt(file_with(header, 0), "larger than 16 MiB");
+}
+
 // Seeded, so a failure repeats. Whatever is flipped, the answer is weights within the file or CorruptFile.
 TEST(Safetensors, FlippedBitsNeverLeaveTheFile) {
   std::mt19937 random(1);
