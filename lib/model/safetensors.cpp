@@ -44,7 +44,7 @@ Json parse_header(std::span<const std::byte> header) {
   };
   Json json = Json::parse(text, text + header.size(), limit_depth, false);
   if (too_deep || !json.is_object()) throw Corrupt{"its header is not a safetensors header"};
-  if (json.size() > kMaxTensors + 1) throw Corrupt{"it has more than 100000 tensors"};
+  if (json.size() - json.count("__metadata__") > kMaxTensors) throw Corrupt{"it has more than 100000 tensors"};
   return json;
 }
 

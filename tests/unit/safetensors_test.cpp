@@ -98,7 +98,11 @@ TEST(Safetensors, DeepNestingIsCorrupt) {
 TEST(Safetensors, AMillionTensorsAreRefused) {
   std::string header = "{";
   for (int i = 0; i < 100'001; ++i)
+<<<<<<< HEAD
     header.append("\"").append(std::to_string(i)).append(R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},)");
+=======
+    header += "\"" + std::to_string(i) + R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},)";
+>>>>>>> torch
   header.back() = '}';
   expect_corrupt(file_with(header, 0), "more than 100000 tensors");
   for (int i = 0; i < 3; ++i) header += header;
