@@ -63,10 +63,19 @@ std::optional<ReadPicture> DecodeAhead::next() {
   return take_front();
 }
 
-std::optional<ReadPicture> DecodeAhead::next_if_ready() {
+bool DecodeAhead::front_is_ready() {
   const std::scoped_lock guard(lock_);
-  if (slots_.empty() || !slots_.front()->has_value()) return std::nullopt;
-  return take_front();
+  return !slots_.empty() && slots_.front()->has_value();
+}
+
+std::vector<ReadPicture> DecodeAhead::next_batch(size_t size, bool full) {
+  std::vector<ReadPicture> batch;
+  while (batch.size() < size && (batch.empty() || full || front_is_ready())) {
+    std::optional<ReadPicture> picture = next();
+    if (!picture) break;
+    batch.push_back(std::move(*picture));
+  }
+  return batch;
 }
 
 }  // namespace resnetft

@@ -21,7 +21,7 @@ struct ReadPicture {
   Result<DecodedImage> image;
 };
 
-// next() and next_if_ready() are for one thread. Destroying it early drops what was not taken; it waits for the calls
+// next() and next_batch() are for one thread. Destroying it early drops what was not taken; it waits for the calls
 // of `next_path` and the decoders that are under way.
 class DecodeAhead {
  public:
@@ -34,8 +34,8 @@ class DecodeAhead {
 
   // The next picture in order; waits for it. None: all were taken.
   std::optional<ReadPicture> next();
-  // The next picture if it is decoded by now.
-  std::optional<ReadPicture> next_if_ready();
+  // Up to `size` of the next pictures. Waits for the first, and for the others only if `full`; empty: all were taken.
+  std::vector<ReadPicture> next_batch(size_t size, bool full);
 
  private:
   using Slot = std::optional<ReadPicture>;  // empty while it is being decoded
@@ -43,6 +43,7 @@ class DecodeAhead {
   void work();
   std::shared_ptr<Slot> claim(std::string& path);
   std::optional<ReadPicture> take_front();
+  bool front_is_ready();
 
   const NextPath next_path_;
   const size_t ahead_;

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "data/decode_ahead.h"
 #include "tests/support/temporary_folder.h"
@@ -71,8 +74,28 @@ TEST(DecodeAhead, HandsOutInOrderWhateverTheNumberOfWorkers) {
       ASSERT_EQ(picture->image.error().code, ErrorCode::NotFound);
     }
     EXPECT_FALSE(pictures.next().has_value());
-    EXPECT_FALSE(pictures.next_if_ready().has_value());
+    EXPECT_TRUE(pictures.next_batch(8, true).empty());
   }
+}
+
+TEST(DecodeAhead, AFullBatchWaitsForAllItsPicturesAndTheLastIsShorter) {
+  DecodeAhead pictures(numbered_paths(10), 2, 8);
+  EXPECT_EQ(pictures.next_batch(6, true).size(), 6u);
+  EXPECT_EQ(pictures.next_batch(6, true).size(), 4u);
+}
+
+// The source gives one path and then waits: the batch must not wait with it.
+TEST(DecodeAhead, ABatchOfWhatIsReadyDoesNotWaitForTheSource) {
+  std::atomic<bool> open = false;
+  DecodeAhead pictures(
+      [&, next = 0]() mutable -> std::optional<std::string> {
+        while (next == 1 && !open) std::this_thread::yield();
+        return next < 2 ? std::optional(std::to_string(next++)) : std::nullopt;
+      },
+      2, 8);
+  EXPECT_EQ(pictures.next_batch(6, false).size(), 1u);
+  open = true;
+  EXPECT_EQ(pictures.next_batch(6, false).size(), 1u);
 }
 
 TEST(DecodeAhead, TakesNoMorePathsThanItMayHoldAhead) {
