@@ -28,7 +28,7 @@ packages=(
   # build
   g++ pkg-config meson ninja-build ccache clang-format git ca-certificates unzip python3 python3-pip
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstreamer-plugins-bad1.0-dev
-  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
+  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libjpeg-dev libpng-dev
   libpango1.0-dev libcairo2-dev nlohmann-json3-dev libzip-dev libssl-dev
   # run and test
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
