@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/mapped_file.h"
+#include "model/json_depth.h"
 #include "model/normalization.h"
 
 namespace resnetft {
@@ -100,14 +101,11 @@ ModelCard card_from(const Json& json) {
 template <class Read>
 auto guarded_json(std::string_view text, const std::string& what, Read read) -> Result<decltype(read(Json()))> {
   constexpr int kMaxDepth = 16;
-  bool too_deep = false;
-  const auto limit_depth = [&](int depth, Json::parse_event_t, Json&) {
-    too_deep = too_deep || depth > kMaxDepth;
-    return !too_deep;
-  };
+  constexpr size_t kMaxBytes = 4 << 20;
   try {
-    const Json json = Json::parse(text, limit_depth, false);
-    if (json.is_discarded() || too_deep) throw BadField{"it is not JSON"};
+    if (text.size() > kMaxBytes || nests_deeper_than(text, kMaxDepth)) throw BadField{"it is too large or too deep"};
+    const Json json = Json::parse(text, nullptr, false);
+    if (json.is_discarded()) throw BadField{"it is not JSON"};
     return read(json);
   } catch (const BadField& field) {
     return Error{ErrorCode::CorruptFile, what + ": " + field.reason, "mend or remove it"};

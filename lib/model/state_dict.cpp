@@ -14,7 +14,7 @@ using Kind = PickleValue::Kind;
 
 constexpr std::array<std::string_view, 6> kUsualKeys = {"state_dict", "model_state_dict", "model",
                                                         "net",        "state_dict_ema",   "model_ema"};
-constexpr size_t kMaxTensors = 100'000;
+constexpr size_t kMaxTensors = 20'000;
 
 bool has_tensor(const PickleValue& dict) {
   for (size_t i = 1; i < dict.items.size(); i += 2)
@@ -128,7 +128,7 @@ void collect_state_dict(const PickleValue& root, const StorageBytes& storage_byt
     const PickleValue &key = *dict.items[i], &value = *dict.items[i + 1];
     if (value.kind != Kind::Tensor) continue;
     if (key.kind != Kind::Text) throw Corrupt{"its state dict has a key that is not a text"};
-    if (weights.tensors.size() == kMaxTensors) throw Corrupt{"it has more than 100000 tensors"};
+    if (weights.tensors.size() == kMaxTensors) throw Corrupt{"it has more than 20000 tensors"};
     collector.add_tensor(key.text, value);
   }
   std::ranges::sort(weights.tensors, {}, &Tensor::name);

@@ -47,7 +47,7 @@ Result<Weights> parse_weights(std::span<const std::byte> bytes, const std::strin
 // The readers one by one; the fuzz targets' entries.
 //
 // safetensors (Hugging Face's format description): an 8-byte little-endian header length, a JSON header, then the
-// tensors without holes or overlaps. Headers over 16 MiB and more than 100,000 tensors are refused.
+// tensors without holes or overlaps. Headers over 4 MiB and more than 20,000 tensors are refused.
 Result<Weights> parse_safetensors(std::span<const std::byte> bytes, const std::string& name);
 // PyTorch's zip checkpoints (torch.save since 1.6): a pickle and one stored file for each storage.
 Result<Weights> parse_pytorch_zip(std::span<const std::byte> bytes, const std::string& name);
