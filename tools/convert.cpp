@@ -141,6 +141,14 @@ Status change_normalization(const CommandLine& line, ModelCard& card, FloatWeigh
   return Status::success();
 }
 
+// Whatever it knew before, and whom it comes from now.
+std::string provenance_of(const Model& parent) {
+  OrderedJson json = OrderedJson::parse(parent.card().provenance_json, nullptr, false);
+  if (!json.is_object()) json = OrderedJson::object();
+  json["parent"] = parent.sha256();
+  return json_text(json);
+}
+
 // A --labels-file names the classes of the new head where there is one, else those of the file.
 Result<std::vector<std::string>> take_labels_file(const CommandLine& line, LoadOptions& options) {
   if (line.number("num-classes") == 0 || options.labels.empty()) return std::vector<std::string>();
@@ -167,6 +175,7 @@ Result<std::shared_ptr<const Model>> convert(const CommandLine& line, const std:
 
   ModelCard card = (*model)->card();
   FloatWeights weights = **loaded;
+  card.provenance_json = provenance_of(**model);
   change_head(line, card, weights);
   if (!new_labels->empty()) card.labels = *new_labels;
   if (Status status = change_labels(line, card); !status) return status.error();
@@ -219,9 +228,8 @@ Verb convert_verb() {
           "OUT ends in .safetensors (the card inside) or .pth (for torch.load and torchvision; the card beside it).\n\n"
           "  ft-tool convert resnet18-f37072fd.pth birds.safetensors --num-classes 3 --labels owl,kite,wren\n"
           "  ft-tool convert birds.safetensors birds.pth",
-          joined({option_rows({"labels-file", "arch", "allow-non-finite", "labels", "num-classes", "seed", "norm",
-                               "input-size", "resize", "crop", "resize-mode", "interpolation", "mean", "std", "json",
-                               "verbose"})}),
+          joined({option_rows({"labels-file", "arch", "labels", "num-classes", "seed", "norm", "input-size", "resize",
+                               "crop", "resize-mode", "interpolation", "mean", "std", "json", "verbose"})}),
           run};
 }
 
