@@ -34,11 +34,12 @@ struct Weights {
   std::string format;                               // "safetensors", "pytorch-zip", "pytorch-legacy"
   std::vector<std::shared_ptr<const void>> owners;  // hold what the tensors borrow
   std::vector<Tensor> tensors;                      // sorted by name
-  std::map<std::string, std::string> metadata;      // safetensors: the values of __metadata__
+  std::map<std::string, std::string> metadata;  // safetensors: __metadata__; PyTorch: plain values beside the tensors
 };
 
 // Reads any of the formats, told apart by content. NotFound, Io, or CorruptFile with the file's name and the reason.
-// Allocates no more than the file's size plus a bound.
+// Allocates no more than the file's size (for strided tensors; dense ones borrow) plus some 300 MB, whatever it says,
+// and the tensors are together at most four times as large as the file, plus 16 MiB.
 Result<Weights> read_weights(const std::string& path);
 
 // The same on bytes that the caller keeps; `name` stands in the errors.
