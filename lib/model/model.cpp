@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -68,9 +69,22 @@ Status check_labels(const ModelCard& card, const FloatWeights& weights) {
                "pass --labels-file with " + std::to_string(card.num_classes) + " lines"};
 }
 
+// The card that save_model() lays beside a .pth; none: there is no such file.
+std::optional<Result<ModelCard>> card_beside(const std::string& path) {
+  const std::string beside = path + ".json";
+  const Result<std::shared_ptr<const MappedFile>> file = MappedFile::open(beside);
+  if (!file && file.error().code == ErrorCode::NotFound) return std::nullopt;
+  if (!file) return file.error();
+  const std::span<const std::byte> bytes = (*file)->bytes();
+  Result<ModelCard> card = card_from_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  if (!card) return Error{card.error().code, "'" + beside + "': " + card.error().message, card.error().hint};
+  return card;
+}
+
 // What the file itself and its neighbours say, before the options.
 Result<ModelCard> find_card(const std::string& path, const Weights& file, const std::string& sha256) {
   if (const auto own = file.metadata.find("resnetft"); own != file.metadata.end()) return card_from_json(own->second);
+  if (std::optional<Result<ModelCard>> beside = card_beside(path)) return std::move(*beside);
   ModelCard card;
   if (const PublishedFile* published = find_published_by_sha256(sha256)) {
     card.preprocess = preprocess_of(*published);

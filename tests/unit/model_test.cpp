@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include "model/published.h"
@@ -113,6 +114,18 @@ TEST(Model, PytorchCheckpointsOfOursAreReadBack) {
   for (const auto& [name, tensor] : **before) EXPECT_EQ(tensor.values, (*after)->at(name).values) << name;
 }
 
+TEST(Model, TheCardBesideACheckpointOfOursIsRead) {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("m.pth");
+  const auto model = tiny_model(1, {"eins", "zwei", "drei"});
+  ASSERT_TRUE(save_model(*model, path).ok());
+  EXPECT_EQ(card_to_json((*load_model(path))->card()), card_to_json(model->card()));
+  testing::write_text(path + ".json", "{}");
+  const auto bad = load_model(path);
+  ASSERT_FALSE(bad.ok());
+  EXPECT_NE(bad.error().message.find("m.pth.json"), std::string::npos) << bad.error().message;
+}
+
 TEST(Model, AFileIsReadAgainWhenSomebodyAsksAndRefusedWhenItHasChanged) {
   const TemporaryFolder folder;
   const std::string path = folder.file("m.safetensors");
@@ -143,6 +156,7 @@ TEST(Model, AConfigBesideTheFileGivesPreprocessingAndLabels) {
   FloatWeights weights = random_weights("resnet20", 2, 1);
   ModelCard card = card_of("resnet20", {});
   ASSERT_TRUE(save_model(*Model::create(card, weights).value(), folder.file("m.pth")).ok());
+  std::filesystem::remove(folder.file("m.pth.json"));  // as others write it
   testing::write_text(folder.file("config.json"),
                       R"({"label_names": ["yes", "no"], "pretrained_cfg": {"input_size": [3, 288, 288],
                           "crop_pct": 0.95, "interpolation": "bicubic", "mean": [0.5, 0.5, 0.5], "std": [1, 1, 1]}})");
