@@ -128,18 +128,27 @@ class Case(unittest.TestCase):
             self.assertIn(part, done.stderr)
 
 
+class TapResult(unittest.TestResult):
+    """Prints a line for each test as it ends."""
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.bad_before = len(self.failures) + len(self.errors)
+        self.skipped_before = len(self.skipped)
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        bad = len(self.failures) + len(self.errors) > self.bad_before
+        skip = f" # SKIP {self.skipped[-1][1]}" if len(self.skipped) > self.skipped_before else ""
+        name = test.id().removeprefix("__main__.")
+        print(f"{'not ok' if bad else 'ok'} {self.testsRun} - {name}{skip}", flush=True)
+
+
 def main():
     suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
-    tests = [test for group in suite for test in group]
-    print(f"1..{len(tests)}", flush=True)
-    good = True
-    for number, test in enumerate(tests, 1):
-        result = unittest.TestResult()
-        test.run(result)
-        name = test.id().removeprefix("__main__.")
-        for _, text in result.failures + result.errors:
-            print("".join(f"# {line}\n" for line in text.splitlines()), end="")
-        good &= result.wasSuccessful()
-        skip = f" # SKIP {result.skipped[0][1]}" if result.skipped else ""
-        print(f"{'ok' if result.wasSuccessful() else 'not ok'} {number} - {name}{skip}", flush=True)
-    sys.exit(not good)
+    print(f"1..{suite.countTestCases()}", flush=True)
+    result = TapResult()
+    suite.run(result)
+    for _, text in result.failures + result.errors:
+        print("".join(f"# {line}\n" for line in text.splitlines()), end="")
+    sys.exit(not result.wasSuccessful())
