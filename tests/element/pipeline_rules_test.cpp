@@ -81,8 +81,8 @@ INSTANTIATE_TEST_SUITE_P(Named, Converter,
                          ::testing::Values("videoconvert ! video/x-raw, format=BGRx",
                                            "videoscale ! video/x-raw, width=100, height=30",
                                            "videoflip method=clockwise", "videocrop left=5 top=3",
-                                           "videorate ! video/x-raw, framerate=60/1", "deinterlace",
-                                           "tee ! queue", "jpegenc ! jpegdec"),
+                                           "videorate ! video/x-raw, framerate=60/1", "deinterlace", "tee ! queue",
+                                           "jpegenc ! jpegdec"),
                          [](const auto& info) {
                            const std::string line = info.param;
                            return line.substr(0, line.find(' '));

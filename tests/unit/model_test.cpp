@@ -45,7 +45,7 @@ TEST(Model, PublishedCifarFilesAreReadWithLabelsAndPreprocessing) {
   EXPECT_EQ(card.architecture, "resnet20");
   EXPECT_EQ(card.num_classes, 10);
   EXPECT_EQ(card.labels.at(9), "truck");
-  EXPECT_EQ(card.preprocess.resize, 0);
+  EXPECT_EQ(card.preprocess.resize, 32);
   EXPECT_EQ(card.preprocess.crop_width, 32);
   EXPECT_TRUE((*model)->sha256().starts_with("12fca82f"));
   const auto weights = (*model)->weights();

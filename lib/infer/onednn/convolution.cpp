@@ -6,17 +6,6 @@ namespace {
 
 using dnnl::memory;
 
-bool has_avx512() {
-  return (static_cast<int>(dnnl::get_effective_cpu_isa()) & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
-}
-
-memory::format_tag activation_tag(const Target& target, const Extent& extent) {
-  if (target.format == ActivationFormat::Nhwc) return memory::format_tag::nhwc;
-  const int64_t block = has_avx512() ? 16 : 8;
-  if (extent.channels % block != 0) return memory::format_tag::nchw;
-  return block == 16 ? memory::format_tag::nChw16c : memory::format_tag::nChw8c;
-}
-
 memory::dims weights_dims(const Layer& layer) {
   const memory::dim out = layer.dst_extent.channels;
   const memory::dim in = layer.src_extent.channels;
@@ -37,8 +26,7 @@ dnnl::primitive_attr attributes(const Layer& layer) {
 }  // namespace
 
 memory::desc activation_desc(const Target& target, const Extent& extent, int batch) {
-  return memory::desc({batch, extent.channels, extent.height, extent.width}, target.type,
-                      activation_tag(target, extent));
+  return memory::desc({batch, extent.channels, extent.height, extent.width}, target.type, memory::format_tag::nhwc);
 }
 
 memory::desc plain_weights_desc(const Layer& layer) {

@@ -11,18 +11,14 @@
 
 namespace resnetft::onednn {
 
-// How activations lie in memory. Nhwc: channels last. Blocked: [N, C / b, H, W, b] with b = 16 where the processor has
-// AVX-512 and 8 elsewhere; the picture itself is then plain NCHW.
-enum class ActivationFormat { Nhwc, Blocked };
-
 // What all layers of a net have in common.
 struct Target {
   dnnl::engine engine;
-  ActivationFormat format = ActivationFormat::Nhwc;
   dnnl::memory::data_type type = dnnl::memory::data_type::f32;  // of activations and convolution weights
 };
 
-// The descriptor of a value [batch, channels, height, width].
+// The descriptor of a value [batch, channels, height, width]. All lie in NHWC: oneDNN's brgemm convolutions take it
+// without reorders, and were faster than those for blocked formats by 12 % with AVX-512 and 3 % with AVX2 (ResNet-50).
 dnnl::memory::desc activation_desc(const Target& target, const Extent& extent, int batch);
 
 // Row-major as LayerWeights holds them: [out, in, h, w], or [groups, out / groups, in / groups, h, w].

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "infer/onednn/onednn_engine.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <new>
 #include <string>
@@ -61,48 +65,54 @@ void warn_of_emulation(Precision precision) {
 
 class OnednnEngine : public Engine {
  public:
-  OnednnEngine(const EngineSpec& spec, dnnl::engine engine, TensorLayout layout, SessionShape shape,
-               std::vector<Plan> plans)
-      : spec_(spec), engine_(std::move(engine)), layout_(layout), shape_(shape), plans_(std::move(plans)) {}
+  OnednnEngine(dnnl::engine engine, SessionShape shape, MemoryPool weights, std::vector<Plan> plans)
+      : engine_(std::move(engine)), shape_(shape), weights_(std::move(weights)), plans_(std::move(plans)) {}
 
   std::string name() const override { return "onednn"; }
-  TensorLayout layout() const override { return layout_; }
+  TensorLayout layout() const override { return TensorLayout::Nhwc; }
 
   Result<std::unique_ptr<Session>> create_session() const override {
     return create_onednn_session(shared_from_this(), engine_, plans_, shape_);
   }
 
  private:
-  EngineSpec spec_;
   dnnl::engine engine_;
-  TensorLayout layout_;
   SessionShape shape_;
+  MemoryPool weights_;
   std::vector<Plan> plans_;  // the largest batch first
 };
 
-Created build_engine(const Network& network, const FloatWeights& weights, const EngineSpec& spec) {
+// The contest and the folding leave tens of megabytes of freed blocks that the allocator would keep.
+void return_freed_memory() {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+}
+
+Created build_engine(const Architecture& architecture, const Network& network, const FloatWeights& weights,
+                     const EngineSpec& spec) {
   Target target;
   target.engine = dnnl::engine(dnnl::engine::kind::cpu, 0);
   target.type = spec.precision == Precision::Bf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
-  const NetworkChoice choice = choose_implementations(network, target);
-  target.format = choice.format;
+  const Implementations implementations = choose_implementations(architecture, spec.width, spec.height, target);
   ThreadBudget(spec.threads).apply();
-  WeightStore store(network, weights, target.engine);
+  MemoryPool pool;
+  WeightStore store(network, weights, target.engine, pool);
   std::vector<Plan> plans;
   for (int batch = kLargestPlan; batch >= 1; batch /= 2) {
     if (batch > spec.max_batch) continue;
-    Result<Plan> plan = build_plan(network, target, choice, batch, store);
+    Result<Plan> plan = build_plan(network, target, implementations, batch, store);
     if (!plan) return plan.error();
     plans.push_back(std::move(*plan));
   }
+  return_freed_memory();
   const Extent& picture = network.layers.front().src_extent;
   const SessionShape shape{static_cast<size_t>(3 * picture.height * picture.width),
                            static_cast<size_t>(network.layers.back().src_extent.channels),
                            static_cast<size_t>(network.layers.back().dst_extent.channels), spec.max_batch,
                            spec.threads};
-  const TensorLayout layout = choice.format == ActivationFormat::Nhwc ? TensorLayout::Nhwc : TensorLayout::Nchw;
   return std::shared_ptr<const Engine>(
-      std::make_shared<OnednnEngine>(spec, target.engine, layout, shape, std::move(plans)));
+      std::make_shared<OnednnEngine>(target.engine, shape, std::move(pool), std::move(plans)));
 }
 
 }  // namespace
@@ -118,7 +128,7 @@ Result<std::shared_ptr<const Engine>> create_onednn_engine(const ModelCard& card
   if (!network) return network.error();
   onednn::warn_of_emulation(spec.precision);
   return onednn::guarded("building the oneDNN engine of " + card.architecture,
-                         [&] { return onednn::build_engine(*network, weights, spec); });
+                         [&] { return onednn::build_engine(*architecture, *network, weights, spec); });
 }
 
 Result<std::shared_ptr<const Engine>> create_onednn_engine(const Model& model, const EngineSpec& spec) {

@@ -2,31 +2,14 @@
 #include "infer/onednn/onednn_session.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <unordered_map>
 
 #include "device/thread_budget.h"
-#include "infer/onednn/arena.h"
+#include "infer/onednn/memory_block.h"
 
 namespace resnetft::onednn {
 namespace {
-
-struct Free {
-  void operator()(void* memory) const { std::free(memory); }
-};
-template <class T>
-using Block = std::unique_ptr<T[], Free>;
-
-// Zeroed, so that a session that has not run yet shows zeros, and every page is there before the first run.
-template <class T>
-Block<T> allocate(size_t count) {
-  const size_t bytes = (count * sizeof(T) + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
-  void* memory = std::aligned_alloc(kBufferAlignment, std::max(bytes, kBufferAlignment));
-  if (memory == nullptr) throw std::bad_alloc();
-  std::memset(memory, 0, bytes);
-  return Block<T>(static_cast<T*>(memory));
-}
 
 // A step of a plan with its memory objects. Those at the session's borders move with the first picture of the part.
 struct BoundStep {
@@ -41,22 +24,27 @@ struct BoundPlan {
   std::vector<BoundStep> steps;
 };
 
+size_t largest(const std::vector<Plan>& plans, size_t Plan::*bytes) {
+  size_t result = 0;
+  for (const Plan& plan : plans) result = std::max(result, plan.*bytes);
+  return result;
+}
+
 class OnednnSession : public Session {
  public:
   OnednnSession(std::shared_ptr<const Engine> engine, const dnnl::engine& device, const std::vector<Plan>& plans,
                 const SessionShape& shape)
-      : engine_(std::move(engine)), stream_(device), shape_(shape) {
-    const size_t batch = static_cast<size_t>(shape.max_batch);
-    size_t arena = 0, scratchpad = 0;
-    for (const Plan& plan : plans) {
-      arena = std::max(arena, plan.arena_bytes);
-      scratchpad = std::max(scratchpad, plan.scratchpad_bytes);
-    }
-    input_ = allocate<float>(batch * shape.picture);
-    features_ = allocate<float>(batch * shape.features);
-    logits_ = allocate<float>(batch * shape.classes);
-    arena_ = allocate<std::byte>(arena);
-    scratchpad_ = allocate<std::byte>(scratchpad);
+      : engine_(std::move(engine)),
+        stream_(device),
+        shape_(shape),
+        input_(bytes_for(shape.picture)),
+        features_(bytes_for(shape.features)),
+        logits_(bytes_for(shape.classes)),
+        arena_(largest(plans, &Plan::arena_bytes)),
+        scratchpad_(largest(plans, &Plan::scratchpad_bytes)) {
+    // Every page is there before the first run.
+    for (MemoryBlock* const block : {&input_, &features_, &logits_, &arena_, &scratchpad_})
+      std::memset(block->data(), 0, block->bytes());
     for (const Plan& plan : plans) plans_.push_back(bind(plan, device));
   }
 
@@ -82,9 +70,11 @@ class OnednnSession : public Session {
   }
 
  private:
-  template <class T>
-  static std::span<T> row(const Block<T>& block, size_t size, int index) {
-    return {block.get() + static_cast<size_t>(index) * size, size};
+  // Of one row of this many floats for each picture.
+  size_t bytes_for(size_t row) const { return static_cast<size_t>(shape_.max_batch) * row * sizeof(float); }
+
+  static std::span<float> row(const MemoryBlock& block, size_t size, int index) {
+    return {reinterpret_cast<float*>(block.data()) + static_cast<size_t>(index) * size, size};
   }
 
   void* address(const Place& place, int first) {
@@ -98,7 +88,7 @@ class OnednnSession : public Session {
       case Storage::Arena:
         break;
     }
-    return arena_.get() + place.offset;
+    return arena_.data() + place.offset;
   }
 
   BoundPlan bind(const Plan& plan, const dnnl::engine& device) {
@@ -109,7 +99,7 @@ class OnednnSession : public Session {
                       dnnl::memory(step.dst_desc, device, address(step.dst, 0)),
                       {}};
       entry.arguments = {{DNNL_ARG_SRC, entry.src}, {DNNL_ARG_DST, entry.dst}};
-      entry.arguments[DNNL_ARG_SCRATCHPAD] = dnnl::memory(step.scratchpad_desc, device, scratchpad_.get());
+      entry.arguments[DNNL_ARG_SCRATCHPAD] = dnnl::memory(step.scratchpad_desc, device, scratchpad_.data());
       if (step.weights) entry.arguments[DNNL_ARG_WEIGHTS] = step.weights;
       if (step.bias) entry.arguments[DNNL_ARG_BIAS] = step.bias;
       bound.steps.push_back(std::move(entry));
@@ -129,11 +119,11 @@ class OnednnSession : public Session {
   std::shared_ptr<const Engine> engine_;  // owns the plans that the steps point into
   dnnl::stream stream_;
   SessionShape shape_;
-  Block<float> input_;
-  Block<float> features_;
-  Block<float> logits_;
-  Block<std::byte> arena_;
-  Block<std::byte> scratchpad_;
+  MemoryBlock input_;
+  MemoryBlock features_;
+  MemoryBlock logits_;
+  MemoryBlock arena_;
+  MemoryBlock scratchpad_;
   std::vector<BoundPlan> plans_;
 };
 

@@ -16,8 +16,13 @@ constexpr int kOutside = -1;  // a value that is no buffer of the arena
 // Collects steps whose places are still numbers of buffers, then lays the buffers out.
 class PlanBuilder {
  public:
-  PlanBuilder(const Network& network, const Target& target, const NetworkChoice& choice, int batch, WeightStore& store)
-      : network_(network), target_(target), choice_(choice), store_(store), buffer_of_value_{kOutside} {
+  PlanBuilder(const Network& network, const Target& target, const Implementations& implementations, int batch,
+              WeightStore& store)
+      : network_(network),
+        target_(target),
+        implementations_(implementations),
+        store_(store),
+        buffer_of_value_{kOutside} {
     plan_.batch = batch;
   }
 
@@ -96,9 +101,9 @@ class PlanBuilder {
 
   int buffer_of(int value) const { return buffer_of_value_[static_cast<size_t>(value)]; }
 
-  // The first implementation that the choice allows; oneDNN's favourite where there is none of that name.
+  // The implementation that was chosen; oneDNN's favourite where there is none of that name.
   std::optional<ConvolutionDesc> find_convolution(size_t index, const memory::desc* weights) const {
-    const std::string& wanted = choice_.implementations[index];
+    const std::string& wanted = implementations_[index];
     std::optional<ConvolutionDesc> found;
     const auto take = [&](bool any) {
       visit_implementations(target_, network_.layers[index], plan_.batch, weights, [&](const ConvolutionDesc& desc) {
@@ -216,7 +221,7 @@ class PlanBuilder {
 
   const Network& network_;
   const Target& target_;
-  const NetworkChoice& choice_;
+  const Implementations& implementations_;
   WeightStore& store_;
   Plan plan_;
   std::vector<Lifetime> buffers_;
@@ -226,9 +231,9 @@ class PlanBuilder {
 
 }  // namespace
 
-Result<Plan> build_plan(const Network& network, const Target& target, const NetworkChoice& choice, int batch,
+Result<Plan> build_plan(const Network& network, const Target& target, const Implementations& implementations, int batch,
                         WeightStore& store) {
-  return PlanBuilder(network, target, choice, batch, store).build();
+  return PlanBuilder(network, target, implementations, batch, store).build();
 }
 
 }  // namespace resnetft::onednn

@@ -10,12 +10,8 @@
 
 namespace resnetft::onednn {
 
-// The format of all activations, and for each layer the implementation (impl_info_str) of its convolution; empty:
-// oneDNN's favourite.
-struct NetworkChoice {
-  ActivationFormat format = ActivationFormat::Nhwc;
-  std::vector<std::string> implementations;
-};
+// For each layer the implementation (impl_info_str) of its convolution; empty: oneDNN's favourite.
+using Implementations = std::vector<std::string>;
 
 // Input, features [batch, features] and logits [batch, classes] are float32 and belong to the session; the rest lies in
 // its arena.
@@ -46,7 +42,7 @@ struct Plan {
 
 // With the OpenMP thread count of the calling thread, which a run must use, too. Incompatible: a tensor is missing or
 // of another shape, or oneDNN has no implementation. Throws dnnl::error.
-Result<Plan> build_plan(const Network& network, const Target& target, const NetworkChoice& choice, int batch,
+Result<Plan> build_plan(const Network& network, const Target& target, const Implementations& implementations, int batch,
                         WeightStore& store);
 
 }  // namespace resnetft::onednn

@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "infer/onednn/convolution.h"
+#include "infer/onednn/memory_block.h"
 
 namespace resnetft::onednn {
 
 class WeightStore {
  public:
-  // Borrows both while it is filled.
-  WeightStore(const Network& network, const FloatWeights& weights, dnnl::engine engine);
+  // Borrows network and weights; `pool` must outlive what the store has made.
+  WeightStore(const Network& network, const FloatWeights& weights, dnnl::engine engine, MemoryPool& pool);
 
   // The weights of a layer in this format, made on the first call. The errors of layer_weights().
   Result<dnnl::memory> weights(size_t layer, const dnnl::memory::desc& desc);
@@ -22,6 +23,8 @@ class WeightStore {
   const dnnl::memory& bias(size_t layer) const { return entries_[layer].bias; }
 
  private:
+  dnnl::memory reordered(std::vector<float>& values, const dnnl::memory::desc& plain, const dnnl::memory::desc& desc);
+
   struct Entry {
     std::vector<dnnl::memory> weights;
     dnnl::memory bias;
@@ -29,6 +32,7 @@ class WeightStore {
   const Network& network_;
   const FloatWeights& weights_;
   dnnl::engine engine_;
+  MemoryPool& pool_;
   std::vector<Entry> entries_;
 };
 
