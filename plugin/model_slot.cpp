@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "model_slot.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
 #include <chrono>
 #include <filesystem>
 #include <utility>
@@ -28,6 +30,11 @@ Status warm_up(PreparedModel& model) {
   }
   return Status::success();
 }
+
+// For the loader thread and the workers that it starts: of 20 swaps the longest transform beside one was 1.6 to 1.9
+// times the p99 at normal priority, 0.6 to 1.5 times at nice 19. SCHED_IDLE was worse (a thread that holds a lock and
+// is not run), and starves on a busy machine.
+void give_way_to_frames() { setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 19); }
 
 ModelInfo describe(const PreparedModel& prepared) {
   const Model& model = prepared.snapshot->model();
@@ -95,6 +102,7 @@ std::optional<ModelInfo> ModelSlot::info() const {
 }
 
 Status ModelSlot::prepare(const ModelHub::Current& next) {
+  if (std::this_thread::get_id() != opening_) give_way_to_frames();
   auto prepared = std::make_shared<PreparedModel>();
   prepared->generation = next.generation;
   prepared->snapshot = next.snapshot;
