@@ -84,6 +84,7 @@ int exit_status_of(const Result<int>& result) {
 int main(int argc, char** argv) {
   using namespace resnetft;
   tool::catch_signals();
+  tool::silence_libraries();
   Result<int> result = tool::run_guarded(argc, argv);
   if (Status flushed = tool::flush_out(); !flushed && result) result = flushed.error();
   set_log_sink({});

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <iostream>
 
 namespace resnetft::tool {
 namespace {
@@ -37,6 +38,8 @@ void say(std::string_view text) {
   const std::string line = "ft-tool: " + std::string(text) + "\n";
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
+
+void silence_libraries() { std::cerr.rdbuf(nullptr); }
 
 void catch_signals() {
   signal(SIGPIPE, SIG_IGN);

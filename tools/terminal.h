@@ -19,6 +19,10 @@ Status flush_out();
 // "ft-tool: TEXT" and an end of line, on the standard error.
 void say(std::string_view text);
 
+// Ends what libraries print by themselves: OpenCV writes each damaged TIFF to std::cerr. ft-tool's own lines go another
+// way.
+void silence_libraries();
+
 // SIGINT and SIGTERM set a flag, once; the second ends the process. SIGPIPE is ignored.
 void catch_signals();
 bool interrupted();

@@ -26,7 +26,10 @@ class BadPictures(cli.Case):
         (self.folder / "folder.jpg").mkdir()
         self.write("folder.jpg/inner.png", cli.plain_png(1, 1, 1))
         good, corrupt, missing = None, "corrupt-file", "not-found"
+        tiff = (cli.ROOT / "tests/fuzz/corpus/image_file/lzw.tiff").read_bytes()
         table = [
+            (self.write("damaged.tiff", tiff[:20] + bytes(60) + tiff[80:]), corrupt),
+            (self.write("letters.ppm", "P3 2 2 255\n1 2 x y\n"), corrupt),
             (self.write("empty.jpg", b""), corrupt),
             (self.write("cut.jpg", jpeg[:len(jpeg) // 2]), corrupt),
             (self.write("cut.png", cli.plain_png(1, 2, 3)[:-20]), corrupt),
