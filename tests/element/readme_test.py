@@ -5,6 +5,9 @@ import pathlib
 import sys
 import unittest
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import tap  # noqa: E402
+
 import gi
 
 gi.require_version("Gst", "1.0")
@@ -69,4 +72,4 @@ if __name__ == "__main__":
     if "--print" in sys.argv:
         print(table("resnetclassify"))
     else:
-        sys.exit(not unittest.main(exit=False).result.wasSuccessful())
+        tap.main()
