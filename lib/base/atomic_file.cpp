@@ -2,14 +2,15 @@
 #include "base/atomic_file.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <string>
 
 namespace resnetft {
 namespace {
@@ -24,14 +25,22 @@ bool write_all(int fd, std::span<const std::byte> bytes) {
   return true;
 }
 
-// mkstemp makes files that only their owner reads; a file that replaces another keeps the other's mode, and a new one
-// is made as open() would: read and write for all, less the umask.
-mode_t mode_for(const std::string& path) {
+// A new file beside `path`, named after it. open() applies the umask, which mkstemp() would leave out and which no
+// thread can read without changing it for all. Negative: errno says why.
+int create_beside(const std::string& path, std::string& temporary) {
+  static std::atomic<unsigned> count = 0;
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    temporary = path + "." + std::to_string(getpid()) + "-" + std::to_string(count++) + ".part";
+    const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0 || errno != EEXIST) return fd;
+  }
+  return -1;
+}
+
+// A file that replaces another keeps the other's mode.
+bool keep_mode(int fd, const std::string& path) {
   struct stat info;
-  if (stat(path.c_str(), &info) == 0) return info.st_mode & 07777;
-  const mode_t mask = umask(0);
-  umask(mask);
-  return 0666 & ~mask;
+  return stat(path.c_str(), &info) != 0 || fchmod(fd, info.st_mode & 07777) == 0;
 }
 
 // A rename is durable once its folder is synced.
@@ -51,10 +60,10 @@ Error write_error(const std::string& path, int error_number) {
 }  // namespace
 
 Status write_file_atomically(const std::string& path, std::span<const std::span<const std::byte>> parts) {
-  std::string temporary = path + ".XXXXXX";
-  const int fd = mkostemp(temporary.data(), O_CLOEXEC);
+  std::string temporary;
+  const int fd = create_beside(path, temporary);
   if (fd < 0) return write_error(path, errno);
-  bool good = fchmod(fd, mode_for(path)) == 0;
+  bool good = keep_mode(fd, path);
   for (const std::span<const std::byte> part : parts) good = good && write_all(fd, part);
   good = good && fsync(fd) == 0;
   int error_number = errno;

@@ -12,6 +12,7 @@ namespace resnetft {
 
 struct Corrupt {
   std::string reason;
+  std::string hint = "fetch or write the file again; safetensors and PyTorch checkpoints are read";
 };
 
 // Runs `parse()`, which returns Weights and may throw Corrupt.
@@ -22,8 +23,7 @@ Result<Weights> with_file_name(const std::string& name, std::string_view format,
     weights.format = format;
     return weights;
   } catch (const Corrupt& corrupt) {
-    return Error{ErrorCode::CorruptFile, "weights '" + name + "': " + corrupt.reason,
-                 "fetch or write the file again; safetensors and PyTorch checkpoints are read"};
+    return Error{ErrorCode::CorruptFile, "weights '" + name + "': " + corrupt.reason, corrupt.hint};
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::OutOfMemory, "weights '" + name + "': memory ran out", "free some memory"};
   }

@@ -18,6 +18,13 @@ std::vector<int64_t> shape_of(const ShapeMap& shapes, const std::string& name) {
   return found == shapes.end() ? std::vector<int64_t>() : found->second;
 }
 
+// "module.layer1.0.": a block's first convolution is called as the stem's.
+bool is_inside_a_stage(const std::string& prefix) {
+  const size_t at = prefix.rfind("layer");
+  return at != std::string::npos && at + 6 < prefix.size() && prefix[at + 6] == '.' &&
+         (at == 0 || prefix[at - 1] == '.');
+}
+
 Error misfit(const Architecture& architecture, const std::string& detail) {
   return {ErrorCode::Incompatible, detail + " (" + std::string(architecture.name) + ")",
           "pass --arch with another architecture, or other weights"};
@@ -41,14 +48,19 @@ std::string Renaming::apply(const std::string& name) const {
   return renamed;
 }
 
-Renaming find_renaming(const std::vector<std::string>& names) {
-  Renaming renaming;
-  // The stem's convolution is the only one whose name has no block in front; the shortest name shows the prefix.
-  const std::string* stem = nullptr;
+Result<Renaming> find_renaming(const std::vector<std::string>& names) {
+  std::vector<std::string> prefixes;
   for (const std::string& name : names)
-    if (name.ends_with(kFirst) && (!stem || name.size() < stem->size())) stem = &name;
-  if (!stem) return renaming;
-  renaming.prefix = stem->substr(0, stem->size() - kFirst.size());
+    if (name.ends_with(kFirst)) prefixes.push_back(name.substr(0, name.size() - kFirst.size()));
+  std::erase_if(prefixes, is_inside_a_stage);
+  std::ranges::sort(prefixes, {}, &std::string::size);
+  Renaming renaming;
+  if (prefixes.empty()) return renaming;
+  renaming.prefix = prefixes.front();
+  if (prefixes.size() > 1 && !renaming.prefix.empty())
+    return Error{ErrorCode::Incompatible,
+                 "there are several networks, '" + prefixes[0] + "' and '" + prefixes[1] + "' among them",
+                 "write a file that holds the tensors of one"};
   const bool four_stages = any_starts_with(names, renaming.prefix + "layer4.");
   renaming.linear_to_fc = four_stages;
   renaming.fc_to_linear = !four_stages;

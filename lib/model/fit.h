@@ -13,15 +13,18 @@ namespace resnetft {
 
 using ShapeMap = std::map<std::string, std::vector<int64_t>, std::less<>>;
 
-// Strips what every name begins with ("module."), renames the head of either family to the other's where only that
-// fits, and drops num_batches_tracked. `rename(old)` below gives the new name, or "" for what is dropped.
+// How a file's names become torchvision's: what stands before the stem's conv1.weight goes ("module.", "_orig_mod."
+// ...), tensors that do not begin with it and num_batches_tracked are dropped, and the head takes the name that its
+// family has ("fc" with four stages, "linear" with three).
 struct Renaming {
   std::string prefix;
   bool linear_to_fc = false;
   bool fc_to_linear = false;
-  std::string apply(const std::string& name) const;
+  std::string apply(const std::string& name) const;  // "": dropped
 };
-Renaming find_renaming(const std::vector<std::string>& names);
+
+// Incompatible where two networks stand side by side and no name is without prefix ("encoder_q.", "encoder_k.").
+Result<Renaming> find_renaming(const std::vector<std::string>& names);
 
 std::string shape_text(const std::vector<int64_t>& shape);  // "64x3x7x7"
 

@@ -11,12 +11,16 @@
 
 namespace resnetft {
 
+// What JSON can carry and cards and label files hold. A NUL is none of it: labels travel through C strings.
+bool is_utf8(std::string_view text);
+
 nlohmann::json preprocess_to_json(const PreprocessSpec& spec);
 
-// A config.json in the form of timm or Hugging Face.
+// A config.json in the form of timm or Hugging Face. Where it says nothing of labels or preprocessing (it may belong to
+// something else), there are none.
 struct ForeignConfig {
-  std::string architecture;  // empty: it does not say
   std::vector<std::string> labels;
+  bool has_preprocess = false;
   PreprocessSpec preprocess;
 };
 

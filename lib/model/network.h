@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A net of the zoo as a flat list of layers, for engines that know nothing of modules. Free of torch.
+// A ResNet as a flat list of layers with sizes and tensor names: what an inference engine compiles. Free of torch.
 #pragma once
 
 #include <cstdint>
@@ -12,35 +12,50 @@
 
 namespace resnetft {
 
-// One layer; value 0 is the input picture, value i + 1 what layers[i] makes: [N, channels, height, width].
+// OptionAShortcut: every second row and column, and half the missing channels as zeros on either side (He 2016a,
+// section 4.2). GlobalAveragePool: the mean of each channel.
+enum class LayerKind { Convolution, MaxPool, OptionAShortcut, GlobalAveragePool, Linear };
+
+struct Extent {
+  int64_t channels = 0;
+  int64_t height = 0;
+  int64_t width = 0;
+  auto operator<=>(const Extent&) const = default;
+};
+
+// Value 0 is the picture [3, height, width]; layer i makes value i + 1.
 struct Layer {
-  enum class Kind { Convolution, MaxPool };
-  Kind kind = Kind::Convolution;
-  int source = 0;     // the value that it reads
-  int residual = -1;  // the value that is added before ReLU, or none
-  bool relu = false;
-  int64_t in_channels = 0, channels = 0, height = 0, width = 0;
-  int64_t kernel = 1, stride = 1, padding = 0, groups = 1;
-  std::string convolution;    // its weight's name without ".weight"; empty: an option-A shortcut (identity)
-  std::string normalization;  // the name of the batch normalisation behind it
+  LayerKind kind = LayerKind::Convolution;
+  int src = 0;        // the value that it reads
+  int residual = -1;  // the value that is added before the ReLU, or -1
+  bool relu = false;  // comes last
+  int kernel = 1;     // square, as are stride and padding
+  int stride = 1;
+  int padding = 0;
+  int groups = 1;
+  Extent src_extent;
+  Extent dst_extent;
+  std::string weights;  // the prefix of its tensors: "layer1.0.conv1", "fc"; empty: it has none
+  std::string norm;     // the prefix of the BatchNorm that follows a convolution: "layer1.0.bn1"
 };
 
-// Behind the last layer: the mean over height and width, [N, features], and the head, [N, num_classes].
 struct Network {
-  std::vector<Layer> layers;
-  std::string head;  // "fc" or "linear"
-  int64_t features = 0;
-  int64_t num_classes = 0;
+  std::vector<Layer> layers;  // the last two are the global average pool and the linear head
 };
 
-// InvalidArgument for an input below 32 pixels on a side.
-Result<Network> build_network(const Architecture& architecture, int64_t num_classes, int64_t height, int64_t width);
+// The net of an architecture for pictures of this size. InvalidArgument: sides outside 32 to 16384, or no classes.
+Result<Network> build_network(const Architecture& architecture, int width, int height, int64_t num_classes);
 
-// A convolution with its batch normalisation folded in: weight [out, in / groups, kernel, kernel], bias [out].
-// Folding is done in double precision with epsilon 1e-5.
-struct FoldedConvolution {
-  std::vector<float> weight, bias;
+// Row-major weights [out, in / groups, kernel, kernel] and bias [out].
+struct LayerWeights {
+  std::vector<float> weights;
+  std::vector<float> bias;
 };
-FoldedConvolution fold(const Layer& layer, const FloatWeights& weights);
+
+// What a layer multiplies by and adds. A BatchNorm is folded into its convolution, in double precision:
+// w' = w gamma / sqrt(var + 1e-5), b' = beta - mean gamma / sqrt(var + 1e-5). An option-A shortcut is given as the 1x1
+// convolution of the same stride that does the same. Incompatible: a tensor is missing or of another shape (named).
+// Empty for layers without weights.
+Result<LayerWeights> layer_weights(const Layer& layer, const FloatWeights& weights);
 
 }  // namespace resnetft

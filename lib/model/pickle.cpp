@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The opcodes are those of Python's pickletools that torch.save() uses with protocols 2 to 4.
+// A stack machine for the opcodes of Python's pickletools that torch.save() uses with protocols 2 to 5.
 #include "model/pickle.h"
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
-#include <optional>
+#include <string>
 #include <unordered_map>
 
 #include "model/corrupt.h"
+#include "model/pickle_classes.h"
 
 namespace resnetft {
 namespace {
@@ -17,46 +18,23 @@ namespace {
 using Kind = PickleValue::Kind;
 using Value = PickleValue;
 
-struct StorageClass {
-  std::string_view name;
-  DType dtype;
-};
-constexpr std::array kStorageClasses = {
-    StorageClass{"torch HalfStorage", DType::F16},  StorageClass{"torch BFloat16Storage", DType::BF16},
-    StorageClass{"torch FloatStorage", DType::F32}, StorageClass{"torch DoubleStorage", DType::F64},
-    StorageClass{"torch CharStorage", DType::I8},   StorageClass{"torch ShortStorage", DType::I16},
-    StorageClass{"torch IntStorage", DType::I32},   StorageClass{"torch LongStorage", DType::I64},
-    StorageClass{"torch ByteStorage", DType::U8},   StorageClass{"torch BoolStorage", DType::Bool},
-};
+// Each value costs less than 100 bytes. A ResNet-152 with two moments for each parameter has some 40,000.
+constexpr size_t kMaxValues = 1'000'000;
+constexpr size_t kMaxDimensions = 8;
+constexpr size_t kMaxKey = 200;
 
-// What may be called, beside the storage classes, which are only named.
-constexpr std::array<std::string_view, 5> kCallables = {
-    "collections OrderedDict", "torch Size", "torch._utils _rebuild_tensor", "torch._utils _rebuild_tensor_v2",
-    "torch._utils _rebuild_parameter"};
-
-const StorageClass* find_storage_class(std::string_view name) {
-  const auto found = std::ranges::find(kStorageClasses, name, &StorageClass::name);
-  return found == kStorageClasses.end() ? nullptr : &*found;
-}
-
-// One run over a pickle. Every opcode makes at most one value, so the arena is bounded by the pickle's size.
+// One run over a pickle. Everything that grows by an opcode is charged, so that memory is bounded.
 class Machine {
  public:
   explicit Machine(std::span<const std::byte> bytes) : bytes_(bytes) {}
 
-  Pickle run() {
-    while (!stopped_) step(read<uint8_t>());
-    pickle_.root = pop();
-    pickle_.size = position_;
-    return std::move(pickle_);
-  }
+  Pickle run();
 
- private:
-  std::span<const std::byte> take(uint64_t count) {
+  std::string_view take(uint64_t count) {
     if (count > bytes_.size() - position_) throw Corrupt{"its pickle is cut short"};
-    const std::span<const std::byte> taken = bytes_.subspan(position_, count);
+    const auto* begin = reinterpret_cast<const char*>(bytes_.data() + position_);
     position_ += count;
-    return taken;
+    return {begin, count};
   }
 
   template <class T>
@@ -66,31 +44,18 @@ class Machine {
     return value;
   }
 
-  std::string read_text(uint64_t count) {
-    const std::span<const std::byte> taken = take(count);
-    return {reinterpret_cast<const char*>(taken.data()), taken.size()};
-  }
-
-  std::string read_line() {
-    const std::span<const std::byte> rest = bytes_.subspan(position_);
-    const auto end = std::ranges::find(rest, std::byte{'\n'});
-    if (end == rest.end()) throw Corrupt{"its pickle is cut short"};
-    std::string line = read_text(static_cast<uint64_t>(end - rest.begin()));
-    take(1);
-    return line;
-  }
+  void stop() { stopped_ = true; }
 
   Value& push(Kind kind) {
+    charge(1);
     Value& value = pickle_.arena.emplace_back();
     value.kind = kind;
     stack_.push_back(&value);
     return value;
   }
-
-  Value* top() const {
-    if (stack_.empty()) throw Corrupt{"its pickle takes from an empty stack"};
-    return stack_.back();
-  }
+  void push_int(int64_t value) { push(Kind::Int).integer = value; }
+  void push_bool(bool value) { push(Kind::Bool).integer = value; }
+  void push_text(uint64_t count) { push(Kind::Text).text = take(count); }
 
   Value* pop() {
     Value* value = top();
@@ -106,11 +71,9 @@ class Machine {
     return items;
   }
 
-  void push_text(std::string text) { push(Kind::Text).text = std::move(text); }
-  void push_int(int64_t value) { push(Kind::Int).integer = value; }
-
+  // Little-endian two's complement of any length; what is longer than 64 bits stays bytes.
   void push_long(size_t count) {
-    const std::string bytes = read_text(count);
+    const std::string_view bytes = take(count);
     if (count > sizeof(int64_t)) {
       push(Kind::LongInt).text = bytes;
       return;
@@ -127,62 +90,119 @@ class Machine {
     push(Kind::Float).real = std::bit_cast<double>(value);
   }
 
+  void push_items(Kind kind, std::vector<Value*> items) { push(kind).items = std::move(items); }
+
   void push_tuple(size_t count) {
     if (count > stack_.size()) throw Corrupt{"its pickle takes from an empty stack"};
     std::vector<Value*> items(stack_.end() - static_cast<ptrdiff_t>(count), stack_.end());
     stack_.resize(stack_.size() - count);
-    push(Kind::Tuple).items = std::move(items);
+    push_items(Kind::Tuple, std::move(items));
   }
 
-  void push_global(const std::string& name) {
-    if (!find_storage_class(name) && std::ranges::find(kCallables, name) == kCallables.end())
-      throw Corrupt{"its pickle names '" + name + "', which is not on the list of what weights need"};
-    push(Kind::Global).text = name;
+  void push_global() {
+    const std::string_view module = take_line();
+    push_class(module, take_line());
   }
 
   void push_stack_global() {
     const Value* name = pop();
     const Value* module = pop();
     if (name->kind != Kind::Text || module->kind != Kind::Text) throw Corrupt{"its pickle names no class"};
-    push_global(module->text + " " + name->text);
+    push_class(module->text, name->text);
   }
 
-  void append(std::vector<Value*> items) {
+  // Into a List; an Opaque takes anything.
+  void append(const std::vector<Value*>& items) {
     Value* list = top();
+    if (list->kind == Kind::Opaque) return;
     if (list->kind != Kind::List) throw Corrupt{"its pickle appends to what is no list"};
     list->items.insert(list->items.end(), items.begin(), items.end());
   }
 
-  void set_items(std::vector<Value*> items) {
+  void set_items(const std::vector<Value*>& items) {
     Value* dict = top();
+    if (dict->kind == Kind::Opaque) return;
     if (dict->kind != Kind::Dict || items.size() % 2 != 0) throw Corrupt{"its pickle sets keys of what is no dict"};
     dict->items.insert(dict->items.end(), items.begin(), items.end());
   }
 
-  void memoize(uint32_t index) { memo_[index] = top(); }
+  void memoize(uint32_t index) {
+    charge(1);
+    memo_[index] = top();
+  }
+  void memoize_next() { memoize(static_cast<uint32_t>(memo_.size())); }
 
   void recall(uint32_t index) {
     const auto found = memo_.find(index);
     if (found == memo_.end()) throw Corrupt{"its pickle recalls what it never kept"};
+    charge(1);
     stack_.push_back(found->second);
   }
 
-  // ('storage', class, key, location, size), and in old files a sixth item that is None unless it is a view.
+  // ('storage', class, key, location, size), and in old files a sixth item: None, or (key, offset, size) of a view.
   void push_storage() {
-    const Value* id = pop();
-    if (id->kind != Kind::Tuple || id->items.size() < 5 || id->items[0]->kind != Kind::Text ||
-        id->items[0]->text != "storage" || id->items[1]->kind != Kind::Global || id->items[2]->kind != Kind::Text ||
-        id->items[4]->kind != Kind::Int)
+    const std::vector<Value*>& id = pop()->items;
+    if (id.size() < 5 || id[0]->kind != Kind::Text || id[0]->text != "storage" || id[1]->kind != Kind::Class ||
+        id[2]->kind != Kind::Text || id[4]->kind != Kind::Int || id[4]->integer < 0)
       throw Corrupt{"its pickle names no storage"};
-    if (id->items.size() > 5 && id->items[5]->kind != Kind::None) throw Corrupt{"its pickle has a view of a storage"};
-    const StorageClass* storage = find_storage_class(id->items[1]->text);
-    if (!storage || id->items[4]->integer < 0) throw Corrupt{"its pickle names no storage"};
-    const StorageReference reference{storage->dtype, id->items[2]->text, id->items[4]->integer};
-    push(Kind::Storage).storage = reference;
+    if (id[2]->text.size() > kMaxKey) throw Corrupt{"its pickle has a storage whose key has no end"};
+    const PickleClass& row = pickle_class(id[1]->integer);
+    if (row.role != PickleRole::Storage) throw Corrupt{"its pickle has a storage of no storage class"};
+    StorageReference storage{row.dtype, id[2]->text, id[4]->integer, 0};
+    if (id.size() > 5 && id[5]->kind != Kind::None) {
+      const std::vector<Value*>& view = id[5]->items;
+      if (view.size() != 3 || view[1]->kind != Kind::Int || view[1]->integer < 0)
+        throw Corrupt{"its pickle has a view of a storage that says nothing"};
+      storage.offset = view[1]->integer;
+    }
+    push(Kind::Storage).storage = &pickle_.storages.emplace_back(storage);
+  }
+
+  void reduce() {
+    const Value* arguments = pop();
+    if (arguments->kind != Kind::Tuple) throw Corrupt{"its pickle calls without arguments"};
+    call(*pop(), arguments->items);
+  }
+
+  // torch gives a state_dict the attribute _metadata, and parameters attributes of their own, that nobody needs here.
+  void build() {
+    pop();
+    const Kind kind = top()->kind;
+    if (kind != Kind::Dict && kind != Kind::Tensor && kind != Kind::Opaque)
+      throw Corrupt{"its pickle sets the state of what has none"};
+  }
+
+ private:
+  void charge(size_t values) {
+    charged_ += values;
+    if (charged_ > kMaxValues) throw Corrupt{"its pickle has more than a million values; it holds more than weights"};
+  }
+
+  Value* top() const {
+    if (stack_.empty()) throw Corrupt{"its pickle takes from an empty stack"};
+    return stack_.back();
+  }
+
+  std::string_view take_line() {
+    const std::span<const std::byte> rest = bytes_.subspan(position_);
+    const auto end = std::ranges::find(rest, std::byte{'\n'});
+    if (end == rest.end()) throw Corrupt{"its pickle is cut short"};
+    const std::string_view line = take(static_cast<uint64_t>(end - rest.begin()));
+    take(1);
+    return line;
+  }
+
+  void push_class(std::string_view module, std::string_view name) {
+    constexpr size_t kShown = 100;
+    const int64_t row = find_pickle_class(module, name);
+    if (row < 0)
+      throw Corrupt{"its pickle names '" + std::string(module.substr(0, kShown)) + "." +
+                        std::string(name.substr(0, kShown)) + "', which is not on the list of what weights need",
+                    "save the weights alone, torch.save(model.state_dict(), path); code is never run"};
+    push(Kind::Class).integer = row;
   }
 
   static std::vector<int64_t> counts_of(const Value& value) {
-    constexpr size_t kMaxDimensions = 8;
     if ((value.kind != Kind::Tuple && value.kind != Kind::List) || value.items.size() > kMaxDimensions)
       throw Corrupt{"its pickle has a tensor without a shape"};
     std::vector<int64_t> counts;
@@ -193,197 +213,167 @@ class Machine {
     return counts;
   }
 
-  void rebuild_tensor(const std::vector<Value*>& arguments) {
+  // (storage, offset, size, stride, ...)
+  PickleTensor& rebuild_tensor(const std::vector<Value*>& arguments) {
     if (arguments.size() < 4 || arguments[0]->kind != Kind::Storage || arguments[1]->kind != Kind::Int ||
         arguments[1]->integer < 0)
       throw Corrupt{"its pickle has a tensor without a storage"};
-    std::vector<int64_t> shape = counts_of(*arguments[2]), strides = counts_of(*arguments[3]);
-    if (shape.size() != strides.size()) throw Corrupt{"its pickle has a tensor whose shape and strides differ"};
-    Value& tensor = push(Kind::Tensor);
-    tensor.storage = arguments[0]->storage;
-    tensor.integer = arguments[1]->integer;
-    tensor.shape = std::move(shape);
-    tensor.strides = std::move(strides);
+    PickleTensor tensor{*arguments[0]->storage, arguments[1]->integer, counts_of(*arguments[2]),
+                        counts_of(*arguments[3])};
+    if (tensor.shape.size() != tensor.strides.size())
+      throw Corrupt{"its pickle has a tensor whose shape and strides differ"};
+    Value& value = push(Kind::Tensor);
+    PickleTensor& kept = pickle_.tensors.emplace_back(std::move(tensor));
+    value.tensor = &kept;
+    return kept;
+  }
+
+  // Its seventh argument is the type of the elements; the storage is of bytes.
+  void rebuild_tensor_v3(const std::vector<Value*>& arguments) {
+    if (arguments.size() < 7 || arguments[6]->kind != Kind::Class ||
+        pickle_class(arguments[6]->integer).role != PickleRole::ElementType)
+      throw Corrupt{"its pickle has a tensor without a type"};
+    PickleTensor& tensor = rebuild_tensor(arguments);
+    tensor.storage.size /= static_cast<int64_t>(dtype_bytes(pickle_class(arguments[6]->integer).dtype));
+    tensor.storage.dtype = pickle_class(arguments[6]->integer).dtype;
   }
 
   // OrderedDict() or, from Python 2, OrderedDict([[key, value], ...]).
   void make_dict(const std::vector<Value*>& arguments) {
     std::vector<Value*> items;
     if (!arguments.empty()) {
+      charge(arguments[0]->items.size());
       for (const Value* pair : arguments[0]->items) {
         if (pair->items.size() != 2) throw Corrupt{"its pickle has a dict of no pairs"};
         items.insert(items.end(), pair->items.begin(), pair->items.end());
       }
     }
-    push(Kind::Dict).items = std::move(items);
+    push_items(Kind::Dict, std::move(items));
   }
 
-  void reduce() {
-    const Value* arguments = pop();
-    const Value* callable = pop();
-    if (arguments->kind != Kind::Tuple || callable->kind != Kind::Global) throw Corrupt{"its pickle calls no class"};
-    const std::string& name = callable->text;
-    if (name == "collections OrderedDict") return make_dict(arguments->items);
-    if (name.starts_with("torch._utils _rebuild_tensor")) return rebuild_tensor(arguments->items);
-    if (arguments->items.empty()) throw Corrupt{"its pickle calls '" + name + "' without what it needs"};
-    if (name == "torch Size" || name == "torch._utils _rebuild_parameter") {
-      stack_.push_back(arguments->items[0]);
-      return;
-    }
-    throw Corrupt{"its pickle calls '" + name + "'"};
-  }
-
-  // torch gives a state_dict the attribute _metadata, which holds version numbers that nobody needs here.
-  void build() {
-    pop();
-    if (top()->kind != Kind::Dict) throw Corrupt{"its pickle sets the state of what is no dict"};
-  }
-
-  void step(uint8_t opcode) {
-    switch (opcode) {
-      case 0x80:
-        take(1);
-        break;  // PROTO
-      case 0x95:
-        take(8);
-        break;  // FRAME
-      case '.':
-        stopped_ = true;
-        break;  // STOP
-      case '(':
-        push(Kind::Mark);
-        break;  // MARK
-      case '0':
-        pop();
-        break;  // POP
-      case '1':
-        pop_to_mark();
-        break;  // POP_MARK
-      case 'N':
-        push(Kind::None);
-        break;  // NONE
-      case 0x88:
-        push(Kind::Bool).integer = 1;
-        break;  // NEWTRUE
-      case 0x89:
-        push(Kind::Bool).integer = 0;
-        break;  // NEWFALSE
-      case 'J':
-        push_int(read<int32_t>());
-        break;  // BININT
-      case 'K':
-        push_int(read<uint8_t>());
-        break;  // BININT1
-      case 'M':
-        push_int(read<uint16_t>());
-        break;  // BININT2
-      case 0x8a:
-        push_long(read<uint8_t>());
-        break;  // LONG1
-      case 'G':
-        push_double();
-        break;  // BINFLOAT
-      case 'U':
-        push_text(read_text(read<uint8_t>()));
-        break;  // SHORT_BINSTRING
-      case 'T':
-        push_text(read_text(read<uint32_t>()));
-        break;  // BINSTRING
-      case 0x8c:
-        push_text(read_text(read<uint8_t>()));
-        break;  // SHORT_BINUNICODE
-      case 'X':
-        push_text(read_text(read<uint32_t>()));
-        break;  // BINUNICODE
-      case ')':
-        push_tuple(0);
-        break;  // EMPTY_TUPLE
-      case 0x85:
-        push_tuple(1);
-        break;  // TUPLE1
-      case 0x86:
-        push_tuple(2);
-        break;  // TUPLE2
-      case 0x87:
-        push_tuple(3);
-        break;  // TUPLE3
-      case 't': {
-        std::vector<Value*> items = pop_to_mark();
-        push(Kind::Tuple).items = std::move(items);
-        break;
+  void call(const Value& callable, const std::vector<Value*>& arguments) {
+    if (callable.kind != Kind::Class) throw Corrupt{"its pickle calls what is no class"};
+    const PickleClass& row = pickle_class(callable.integer);
+    const auto reject = [&] { throw Corrupt{"its pickle calls '" + std::string(row.name) + "' in no known way"}; };
+    switch (row.role) {
+      case PickleRole::Dict:
+        return make_dict(arguments);
+      case PickleRole::Tensor:
+        rebuild_tensor(arguments);
+        return;
+      case PickleRole::TensorV3:
+        return rebuild_tensor_v3(arguments);
+      case PickleRole::TypedRebuild: {  // (function, type, arguments, state)
+        const bool good = arguments.size() >= 3 && arguments[0]->kind == Kind::Class &&
+                          pickle_class(arguments[0]->integer).role != PickleRole::TypedRebuild;
+        if (!good) reject();
+        return call(*arguments[0], arguments[2]->items);
       }
-      case 'l': {
-        std::vector<Value*> items = pop_to_mark();
-        push(Kind::List).items = std::move(items);
-        break;
-      }
-      case ']':
-        push(Kind::List);
-        break;  // EMPTY_LIST
-      case '}':
-        push(Kind::Dict);
-        break;  // EMPTY_DICT
-      case 'a': {
-        Value* item = pop();
-        append({item});
-        break;
-      }  // APPEND
-      case 'e':
-        append(pop_to_mark());
-        break;  // APPENDS
-      case 's': {
-        Value* value = pop();
-        Value* key = pop();
-        set_items({key, value});
-        break;
-      }  // SETITEM
-      case 'u':
-        set_items(pop_to_mark());
-        break;  // SETITEMS
-      case 'q':
-        memoize(read<uint8_t>());
-        break;  // BINPUT
-      case 'r':
-        memoize(read<uint32_t>());
-        break;  // LONG_BINPUT
-      case 0x94:
-        memoize(static_cast<uint32_t>(memo_.size()));
-        break;  // MEMOIZE
-      case 'h':
-        recall(read<uint8_t>());
-        break;  // BINGET
-      case 'j':
-        recall(read<uint32_t>());
-        break;  // LONG_BINGET
-      case 'c': {
-        std::string module = read_line();
-        push_global(module + " " + read_line());
-        break;
-      }  // GLOBAL
-      case 0x93:
-        push_stack_global();
-        break;  // STACK_GLOBAL
-      case 'Q':
-        push_storage();
-        break;  // BINPERSID
-      case 'R':
-        reduce();
-        break;  // REDUCE
-      case 'b':
-        build();
-        break;  // BUILD
-      default:
-        throw Corrupt{"its pickle has opcode " + std::to_string(opcode) + ", which weights do not need"};
+      case PickleRole::First:
+        if (arguments.empty()) reject();
+        stack_.push_back(arguments[0]);
+        return;
+      case PickleRole::Opaque:
+        push(Kind::Opaque);
+        return;
+      case PickleRole::Storage:
+      case PickleRole::ElementType:
+        reject();
     }
   }
 
   std::span<const std::byte> bytes_;
   size_t position_ = 0;
+  size_t charged_ = 0;
   bool stopped_ = false;
   Pickle pickle_;
   std::vector<Value*> stack_;
   std::unordered_map<uint32_t, Value*> memo_;
 };
+
+using Step = void (*)(Machine&);
+
+struct Opcode {
+  uint8_t code;
+  Step step;
+};
+
+constexpr std::array kOpcodes = {
+    Opcode{0x80, [](Machine& m) { m.take(1); }},                             // PROTO
+    Opcode{0x95, [](Machine& m) { m.take(8); }},                             // FRAME
+    Opcode{'.', [](Machine& m) { m.stop(); }},                               // STOP
+    Opcode{'(', [](Machine& m) { m.push(Kind::Mark); }},                     // MARK
+    Opcode{'0', [](Machine& m) { m.pop(); }},                                // POP
+    Opcode{'1', [](Machine& m) { m.pop_to_mark(); }},                        // POP_MARK
+    Opcode{'N', [](Machine& m) { m.push(Kind::None); }},                     // NONE
+    Opcode{0x88, [](Machine& m) { m.push_bool(true); }},                     // NEWTRUE
+    Opcode{0x89, [](Machine& m) { m.push_bool(false); }},                    // NEWFALSE
+    Opcode{'J', [](Machine& m) { m.push_int(m.read<int32_t>()); }},          // BININT
+    Opcode{'K', [](Machine& m) { m.push_int(m.read<uint8_t>()); }},          // BININT1
+    Opcode{'M', [](Machine& m) { m.push_int(m.read<uint16_t>()); }},         // BININT2
+    Opcode{0x8a, [](Machine& m) { m.push_long(m.read<uint8_t>()); }},        // LONG1
+    Opcode{0x8b, [](Machine& m) { m.push_long(m.read<uint32_t>()); }},       // LONG4
+    Opcode{'G', [](Machine& m) { m.push_double(); }},                        // BINFLOAT
+    Opcode{'U', [](Machine& m) { m.push_text(m.read<uint8_t>()); }},         // SHORT_BINSTRING
+    Opcode{'T', [](Machine& m) { m.push_text(m.read<uint32_t>()); }},        // BINSTRING
+    Opcode{0x8c, [](Machine& m) { m.push_text(m.read<uint8_t>()); }},        // SHORT_BINUNICODE
+    Opcode{'X', [](Machine& m) { m.push_text(m.read<uint32_t>()); }},        // BINUNICODE
+    Opcode{0x8d, [](Machine& m) { m.push_text(m.read<uint64_t>()); }},       // BINUNICODE8
+    Opcode{'C', [](Machine& m) { m.push_text(m.read<uint8_t>()); }},         // SHORT_BINBYTES
+    Opcode{'B', [](Machine& m) { m.push_text(m.read<uint32_t>()); }},        // BINBYTES
+    Opcode{0x8e, [](Machine& m) { m.push_text(m.read<uint64_t>()); }},       // BINBYTES8
+    Opcode{0x96, [](Machine& m) { m.push_text(m.read<uint64_t>()); }},       // BYTEARRAY8
+    Opcode{')', [](Machine& m) { m.push_tuple(0); }},                        // EMPTY_TUPLE
+    Opcode{0x85, [](Machine& m) { m.push_tuple(1); }},                       // TUPLE1
+    Opcode{0x86, [](Machine& m) { m.push_tuple(2); }},                       // TUPLE2
+    Opcode{0x87, [](Machine& m) { m.push_tuple(3); }},                       // TUPLE3
+    Opcode{'t', [](Machine& m) { m.push_items(Kind::Tuple, m.pop_to_mark()); }},  // TUPLE
+    Opcode{'l', [](Machine& m) { m.push_items(Kind::List, m.pop_to_mark()); }},   // LIST
+    Opcode{']', [](Machine& m) { m.push(Kind::List); }},                     // EMPTY_LIST
+    Opcode{'}', [](Machine& m) { m.push(Kind::Dict); }},                     // EMPTY_DICT
+    Opcode{0x8f, [](Machine& m) { m.push(Kind::Opaque); }},                  // EMPTY_SET
+    Opcode{0x90, [](Machine& m) { m.append(m.pop_to_mark()); }},             // ADDITEMS
+    Opcode{0x91, [](Machine& m) { m.pop_to_mark(), m.push(Kind::Opaque); }}, // FROZENSET
+    Opcode{'a', [](Machine& m) { m.append({m.pop()}); }},                    // APPEND
+    Opcode{'e', [](Machine& m) { m.append(m.pop_to_mark()); }},              // APPENDS
+    Opcode{'s',
+           [](Machine& m) {
+             Value* value = m.pop();
+             m.set_items({m.pop(), value});
+           }},                                                               // SETITEM
+    Opcode{'u', [](Machine& m) { m.set_items(m.pop_to_mark()); }},           // SETITEMS
+    Opcode{'q', [](Machine& m) { m.memoize(m.read<uint8_t>()); }},           // BINPUT
+    Opcode{'r', [](Machine& m) { m.memoize(m.read<uint32_t>()); }},          // LONG_BINPUT
+    Opcode{0x94, [](Machine& m) { m.memoize_next(); }},                      // MEMOIZE
+    Opcode{'h', [](Machine& m) { m.recall(m.read<uint8_t>()); }},            // BINGET
+    Opcode{'j', [](Machine& m) { m.recall(m.read<uint32_t>()); }},           // LONG_BINGET
+    Opcode{'c', [](Machine& m) { m.push_global(); }},                        // GLOBAL
+    Opcode{0x93, [](Machine& m) { m.push_stack_global(); }},                 // STACK_GLOBAL
+    Opcode{'Q', [](Machine& m) { m.push_storage(); }},                       // BINPERSID
+    Opcode{'R', [](Machine& m) { m.reduce(); }},                             // REDUCE
+    Opcode{0x81, [](Machine& m) { m.reduce(); }},                            // NEWOBJ
+    Opcode{'b', [](Machine& m) { m.build(); }},                              // BUILD
+};
+
+constexpr std::array<Step, 256> steps_by_code() {
+  std::array<Step, 256> steps = {};
+  for (const Opcode& opcode : kOpcodes) steps[opcode.code] = opcode.step;
+  return steps;
+}
+
+Pickle Machine::run() {
+  static constexpr std::array<Step, 256> kSteps = steps_by_code();
+  while (!stopped_) {
+    const uint8_t code = read<uint8_t>();
+    if (!kSteps[code])
+      throw Corrupt{"its pickle has opcode " + std::to_string(code) +
+                    ", which is not on the list of what weights need"};
+    kSteps[code](*this);
+  }
+  pickle_.root = pop();
+  pickle_.size = position_;
+  return std::move(pickle_);
+}
 
 }  // namespace
 

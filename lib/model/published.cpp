@@ -31,11 +31,17 @@ constexpr std::array kFiles = {
     PublishedFile{"wide_resnet50_2-9ba9bcbe", ".pth", 232, 224, imagenet_labels, kTorchvision},
     PublishedFile{"wide_resnet101_2-32ee1156", ".pth", 256, 224, imagenet_labels, kTorchvision},
     PublishedFile{"wide_resnet101_2-d733dc28", ".pth", 232, 224, imagenet_labels, kTorchvision},
-    PublishedFile{"resnet20-12fca82f", ".th", 0, 32, cifar10_labels, kAkamaster},
-    PublishedFile{"resnet32-d509ac18", ".th", 0, 32, cifar10_labels, kAkamaster},
-    PublishedFile{"resnet44-014dd654", ".th", 0, 32, cifar10_labels, kAkamaster},
-    PublishedFile{"resnet56-4bfd9763", ".th", 0, 32, cifar10_labels, kAkamaster},
-    PublishedFile{"resnet110-1d1ed7c2", ".th", 0, 32, cifar10_labels, kAkamaster},
+    // The same weights as they were offered until torchvision 0.11, as legacy pickles.
+    PublishedFile{"resnet18-5c106cde", ".pth", 256, 224, imagenet_labels, kTorchvision},
+    PublishedFile{"resnet34-333f7ec4", ".pth", 256, 224, imagenet_labels, kTorchvision},
+    PublishedFile{"resnet50-19c8e357", ".pth", 256, 224, imagenet_labels, kTorchvision},
+    PublishedFile{"resnet101-5d3b4d8f", ".pth", 256, 224, imagenet_labels, kTorchvision},
+    PublishedFile{"resnet152-b121ed2d", ".pth", 256, 224, imagenet_labels, kTorchvision},
+    PublishedFile{"resnet20-12fca82f", ".th", 32, 32, cifar10_labels, kAkamaster},
+    PublishedFile{"resnet32-d509ac18", ".th", 32, 32, cifar10_labels, kAkamaster},
+    PublishedFile{"resnet44-014dd654", ".th", 32, 32, cifar10_labels, kAkamaster},
+    PublishedFile{"resnet56-4bfd9763", ".th", 32, 32, cifar10_labels, kAkamaster},
+    PublishedFile{"resnet110-1d1ed7c2", ".th", 32, 32, cifar10_labels, kAkamaster},
 };
 
 const PublishedFile* find(auto matches) {

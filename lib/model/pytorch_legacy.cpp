@@ -49,13 +49,13 @@ void check_preamble(Reader& reader) {
     throw Corrupt{"it is of another protocol than 1001"};
   const Pickle system = reader.next_pickle();
   const PickleValue* little_endian = find_key(*system.root, "little_endian");
-  if (little_endian && little_endian->integer == 0) throw Corrupt{"it was written on a big-endian machine"};
+  if (little_endian && little_endian->integer == 0)
+    throw Corrupt{"it was written on a big-endian machine", "write it again on a little-endian one"};
 }
 
-std::map<std::string, size_t> element_sizes(const Pickle& object) {
-  std::map<std::string, size_t> sizes;
-  for (const PickleValue& value : object.arena)
-    if (value.kind == Kind::Storage) sizes[value.storage.key] = dtype_bytes(value.storage.dtype);
+std::map<std::string_view, size_t> element_sizes(const Pickle& object) {
+  std::map<std::string_view, size_t> sizes;
+  for (const StorageReference& storage : object.storages) sizes[storage.key] = dtype_bytes(storage.dtype);
   return sizes;
 }
 
@@ -64,8 +64,8 @@ Weights parse(std::span<const std::byte> bytes) {
   check_preamble(reader);
   const Pickle object = reader.next_pickle();
   const Pickle keys = reader.next_pickle();
-  const std::map<std::string, size_t> sizes = element_sizes(object);
-  std::map<std::string, std::span<const std::byte>> storages;
+  const std::map<std::string_view, size_t> sizes = element_sizes(object);
+  std::map<std::string_view, std::span<const std::byte>> storages;
   for (const PickleValue* key : keys.root->items) {
     const auto size = key->kind == Kind::Text ? sizes.find(key->text) : sizes.end();
     if (size == sizes.end()) throw Corrupt{"it has a storage that its pickle does not name"};
@@ -76,7 +76,7 @@ Weights parse(std::span<const std::byte> bytes) {
       *object.root,
       [&](const StorageReference& reference) {
         const auto found = storages.find(reference.key);
-        if (found == storages.end()) throw Corrupt{"storage '" + reference.key + "' is missing"};
+        if (found == storages.end()) throw Corrupt{"storage '" + std::string(reference.key) + "' is missing"};
         return found->second;
       },
       bytes.size(), weights);

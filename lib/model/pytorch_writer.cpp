@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "model/pytorch_writer.h"
-
-#include <zip.h>
+#include "model/pytorch_zip.h"
 
 #include <array>
-#include <cstring>
-#include <memory>
+#include <optional>
 #include <span>
 #include <string>
+
+#include "model/zip_entries.h"
 
 namespace resnetft {
 namespace {
@@ -104,62 +103,99 @@ std::string pickle_of(const std::vector<Entry>& entries) {
   return pickle.take();
 }
 
-// A zip that grows in memory.
-class ArchiveWriter {
+// A zip of stored entries as pieces (PKWARE's APPNOTE 6.3, sections 4.3.7, 4.3.12 and 4.3.16). Data begin at multiples
+// of 64 bytes, as PyTorch's own do, so that mapped tensors are aligned; the padding stands in an extra field.
+class ZipWriter {
  public:
-  ArchiveWriter() {
-    buffer_ = zip_source_buffer_create(nullptr, 0, 0, nullptr);
-    zip_source_keep(buffer_);
-    archive_ = zip_open_from_source(buffer_, ZIP_TRUNCATE, nullptr);
-  }
-  ~ArchiveWriter() {
-    if (archive_) zip_discard(archive_);
-    zip_source_free(buffer_);
-  }
-  ArchiveWriter(const ArchiveWriter&) = delete;
-  ArchiveWriter& operator=(const ArchiveWriter&) = delete;
+  void add(const std::string& name, std::span<const std::byte> bytes) {
+    constexpr uint64_t kAlignment = 64, kLocalBytes = 30, kExtraHeader = 4;
+    constexpr uint16_t kPaddingExtra = 0x4246;  // "FB", which PyTorch uses
+    const uint64_t begin = offset_ + kLocalBytes + name.size() + kExtraHeader;
+    const uint64_t padding = (kAlignment - begin % kAlignment) % kAlignment;
+    std::string shared;         // what the local and the central header have in common
+    number(shared, 0, 2);       // version needed
+    number(shared, 0x0800, 2);  // names are UTF-8
+    number(shared, 0, 2);       // stored
+    number(shared, 0, 2);       // time
+    number(shared, 0x21, 2);    // 1980-01-01, so that the same model gives the same bytes
+    number(shared, crc32_of(bytes), 4);
+    number(shared, bytes.size(), 4);
+    number(shared, bytes.size(), 4);
+    number(shared, name.size(), 2);
 
-  bool add(const std::string& name, std::span<const std::byte> bytes) {
-    zip_source_t* source = zip_source_buffer(archive_, bytes.data(), bytes.size(), 0);
-    const zip_int64_t index =
-        source ? zip_file_add(archive_, (std::string(kPrefix) + name).c_str(), source, ZIP_FL_ENC_UTF_8) : -1;
-    if (index < 0) {
-      if (source) zip_source_free(source);
-      return false;
-    }
-    return zip_set_file_compression(archive_, static_cast<zip_uint64_t>(index), ZIP_CM_STORE, 0) == 0;
+    number(directory_, 0x02014b50, 4);
+    number(directory_, 0, 2);
+    directory_ += shared;
+    number(directory_, 0, 2 + 2 + 2 + 2 + 4);  // extra, comment, disk, attributes
+    number(directory_, offset_, 4);
+    directory_ += name;
+    ++entries_;
+
+    std::string local;
+    number(local, 0x04034b50, 4);
+    local += shared;
+    number(local, kExtraHeader + padding, 2);
+    local += name;
+    number(local, kPaddingExtra, 2);
+    number(local, padding, 2);
+    local.append(padding, 'Z');
+    append(std::move(local));
+    parts_.pieces.push_back(bytes);
+    offset_ += bytes.size();
   }
 
-  // The finished file, or nothing.
-  std::vector<std::byte> finish() {
-    if (zip_close(archive_) != 0) return {};
-    archive_ = nullptr;
-    zip_stat_t info;
-    if (zip_source_stat(buffer_, &info) != 0 || zip_source_open(buffer_) != 0) return {};
-    std::vector<std::byte> bytes(info.size);
-    const bool whole = zip_source_read(buffer_, bytes.data(), bytes.size()) == static_cast<zip_int64_t>(bytes.size());
-    zip_source_close(buffer_);
-    return whole ? bytes : std::vector<std::byte>();
+  // Bytes that live as long as the parts.
+  std::span<const std::byte> keep(std::string text) {
+    parts_.texts.push_back(std::move(text));
+    return std::as_bytes(std::span(parts_.texts.back()));
+  }
+
+  // Nothing where a size or an offset needs more than the format's 32 bits, or the count more than 16.
+  std::optional<ZipParts> finish() {
+    if (offset_ + directory_.size() > UINT32_MAX || entries_ >= UINT16_MAX) return std::nullopt;
+    std::string end = directory_;
+    number(end, 0x06054b50, 4);
+    number(end, 0, 4);
+    number(end, entries_, 2);
+    number(end, entries_, 2);
+    number(end, directory_.size(), 4);
+    number(end, offset_, 4);
+    number(end, 0, 2);
+    append(std::move(end));
+    return std::move(parts_);
   }
 
  private:
-  zip_source_t* buffer_ = nullptr;
-  zip_t* archive_ = nullptr;
+  static void number(std::string& text, uint64_t value, int bytes) {
+    for (int i = 0; i < bytes; ++i) text += static_cast<char>(i < 8 ? value >> 8 * i : 0);
+  }
+  void append(std::string text) {
+    offset_ += text.size();
+    parts_.pieces.push_back(keep(std::move(text)));
+  }
+
+  ZipParts parts_;
+  std::string directory_;
+  uint64_t offset_ = 0, entries_ = 0;
 };
 
 }  // namespace
 
-Result<std::vector<std::byte>> pytorch_zip_bytes(const FloatWeights& weights) {
+Result<ZipParts> pytorch_zip_parts(const FloatWeights& weights, std::string_view card) {
   const std::vector<Entry> entries = entries_of(weights);
-  const std::string pickle = pickle_of(entries);
-  const auto bytes_of = [](std::string_view text) { return std::as_bytes(std::span(text)); };
-  ArchiveWriter archive;
-  bool good = archive.add("data.pkl", bytes_of(pickle)) && archive.add("byteorder", bytes_of("little")) &&
-              archive.add("version", bytes_of("3\n"));
-  for (size_t i = 0; i < entries.size(); ++i) good = good && archive.add("data/" + std::to_string(i), entries[i].bytes);
-  std::vector<std::byte> bytes = good ? archive.finish() : std::vector<std::byte>();
-  if (bytes.empty()) return Error{ErrorCode::OutOfMemory, "no memory for the checkpoint's zip", "free some memory"};
-  return bytes;
+  ZipWriter zip;
+  const auto add = [&](const std::string& name, std::span<const std::byte> bytes) {
+    zip.add(std::string(kPrefix) + name, bytes);
+  };
+  add("data.pkl", zip.keep(pickle_of(entries)));
+  add("byteorder", zip.keep("little"));
+  for (size_t i = 0; i < entries.size(); ++i) add("data/" + std::to_string(i), entries[i].bytes);
+  add("version", zip.keep("3\n"));
+  if (!card.empty()) add(kCardEntry, zip.keep(std::string(card)));
+  std::optional<ZipParts> parts = zip.finish();
+  if (!parts)
+    return Error{ErrorCode::Incompatible, "the model is too large for a .pth file (4 GiB)", "write .safetensors"};
+  return std::move(*parts);
 }
 
 }  // namespace resnetft

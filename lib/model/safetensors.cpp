@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "model/corrupt.h"
+#include "model/json_depth.h"
 
 namespace resnetft {
 namespace {
@@ -14,8 +15,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kLengthBytes = 8;
-constexpr uint64_t kMaxHeaderBytes = 16u << 20;
-constexpr size_t kMaxTensors = 100'000;
+constexpr uint64_t kMaxHeaderBytes = 4u << 20;
+constexpr size_t kMaxTensors = 20'000;
 constexpr size_t kMaxDimensions = 8;
 constexpr int kMaxDepth = 3;  // header, entry, list
 
@@ -31,20 +32,15 @@ std::span<const std::byte> header_of(std::span<const std::byte> bytes) {
   if (length > bytes.size() - kLengthBytes)
     throw Corrupt{"its header says " + std::to_string(length) + " bytes, the file has " +
                   std::to_string(bytes.size() - kLengthBytes)};
-  if (length > kMaxHeaderBytes) throw Corrupt{"its header is larger than 16 MiB"};
+  if (length > kMaxHeaderBytes) throw Corrupt{"its header is larger than 4 MiB"};
   return bytes.subspan(kLengthBytes, length);
 }
 
 Json parse_header(std::span<const std::byte> header) {
-  const auto* text = reinterpret_cast<const char*>(header.data());
-  bool too_deep = false;
-  const auto limit_depth = [&](int depth, Json::parse_event_t, Json&) {
-    too_deep = too_deep || depth > kMaxDepth;
-    return !too_deep;
-  };
-  Json json = Json::parse(text, text + header.size(), limit_depth, false);
-  if (too_deep || !json.is_object()) throw Corrupt{"its header is not a safetensors header"};
-  if (json.size() > kMaxTensors + 1) throw Corrupt{"it has more than 100000 tensors"};
+  const std::string_view text(reinterpret_cast<const char*>(header.data()), header.size());
+  Json json = nests_deeper_than(text, kMaxDepth) ? Json() : Json::parse(text, nullptr, false);
+  if (!json.is_object()) throw Corrupt{"its header is not a safetensors header"};
+  if (json.size() - json.count("__metadata__") > kMaxTensors) throw Corrupt{"it has more than 20000 tensors"};
   return json;
 }
 

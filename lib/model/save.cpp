@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Writes models: safetensors with the card inside, or a PyTorch checkpoint with the card beside it.
-#include <algorithm>
+// Writes models: safetensors or a PyTorch checkpoint, the card inside.
 #include <memory>
+#include <new>
 
 #include "base/atomic_file.h"
 #include "base/hash.h"
-#include "model/pytorch_writer.h"
+#include "model/pytorch_zip.h"
 #include "model/safetensors_file.h"
 #include "model/weights.h"
 #include "resnetft/model.h"
@@ -31,20 +31,27 @@ FileParts safetensors_parts(const ModelCard& card, const FloatWeights& weights) 
 
 std::string sha256_of_parts(const FileParts& parts) { return sha256_hex(parts.all()); }
 
-Status save_model(const Model& model, const std::string& path) {
-  const Result<std::shared_ptr<const FloatWeights>> weights = model.weights();
-  if (!weights) return weights.error();
-  if (path.ends_with(".safetensors"))
-    return write_file_atomically(path, safetensors_parts(model.card(), **weights).all());
-  if (!path.ends_with(".pth"))
+namespace {
+
+Status save(const Model& model, const std::string& path) {
+  const bool pth = path.ends_with(".pth");
+  if (!pth && !path.ends_with(".safetensors"))
     return Error{ErrorCode::InvalidArgument, "cannot write '" + path + "': unknown ending",
                  "let it end in .safetensors or .pth"};
-  const Result<std::vector<std::byte>> archive = pytorch_zip_bytes(**weights);
-  if (!archive) return archive.error();
-  const std::string card = card_to_json(model.card());
-  const std::span<const std::byte> card_bytes = std::as_bytes(std::span(card)), archive_bytes = *archive;
-  if (Status status = write_file_atomically(path + ".json", {&card_bytes, 1}); !status) return status;
-  return write_file_atomically(path, {&archive_bytes, 1});
+  const Result<std::shared_ptr<const FloatWeights>> weights = model.weights();
+  if (!weights) return weights.error();
+  if (!pth) return write_file_atomically(path, safetensors_parts(model.card(), **weights).all());
+  const Result<ZipParts> parts = pytorch_zip_parts(**weights, card_to_json(model.card()));
+  if (!parts) return parts.error();
+  return write_file_atomically(path, parts->pieces);
+}
+
+}  // namespace
+
+Status save_model(const Model& model, const std::string& path) try {
+  return save(model, path);
+} catch (const std::bad_alloc&) {
+  return Error{ErrorCode::OutOfMemory, "cannot write '" + path + "': memory ran out", "free some memory"};
 }
 
 }  // namespace resnetft

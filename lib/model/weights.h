@@ -34,11 +34,12 @@ struct Weights {
   std::string format;                               // "safetensors", "pytorch-zip", "pytorch-legacy"
   std::vector<std::shared_ptr<const void>> owners;  // hold what the tensors borrow
   std::vector<Tensor> tensors;                      // sorted by name
-  std::map<std::string, std::string> metadata;      // safetensors: the values of __metadata__
+  std::map<std::string, std::string> metadata;  // safetensors: __metadata__; PyTorch: plain values beside the tensors
 };
 
 // Reads any of the formats, told apart by content. NotFound, Io, or CorruptFile with the file's name and the reason.
-// Allocates no more than the file's size plus a bound.
+// Allocates no more than the file's size (for strided tensors; dense ones borrow) plus some 300 MB, whatever it says,
+// and the tensors are together at most four times as large as the file, plus 16 MiB.
 Result<Weights> read_weights(const std::string& path);
 
 // The same on bytes that the caller keeps; `name` stands in the errors.
@@ -47,7 +48,7 @@ Result<Weights> parse_weights(std::span<const std::byte> bytes, const std::strin
 // The readers one by one; the fuzz targets' entries.
 //
 // safetensors (Hugging Face's format description): an 8-byte little-endian header length, a JSON header, then the
-// tensors without holes or overlaps. Headers over 16 MiB and more than 100,000 tensors are refused.
+// tensors without holes or overlaps. Headers over 4 MiB and more than 20,000 tensors are refused.
 Result<Weights> parse_safetensors(std::span<const std::byte> bytes, const std::string& name);
 // PyTorch's zip checkpoints (torch.save since 1.6): a pickle and one stored file for each storage.
 Result<Weights> parse_pytorch_zip(std::span<const std::byte> bytes, const std::string& name);

@@ -70,7 +70,7 @@ TEST(Safetensors, EveryTruncationIsCorrupt) {
 TEST(Safetensors, HeaderLengthsThatOverflowOrExceedTheFileAreCorrupt) {
   expect_corrupt(file_with(kGood, 12, UINT64_MAX), "its header says");
   expect_corrupt(file_with(kGood, 12, UINT64_MAX - 7), "its header says");
-  expect_corrupt(file_with(std::string(17 << 20, ' '), 0), "larger than 16 MiB");
+  expect_corrupt(file_with(std::string(5 << 20, ' '), 0), "larger than 4 MiB");
 }
 
 TEST(Safetensors, TensorsOutsideTheFileOverlappingOrOfAnotherSizeAreCorrupt) {
@@ -93,6 +93,16 @@ TEST(Safetensors, ShapesThatOverflowAreCorrupt) {
 
 TEST(Safetensors, DeepNestingIsCorrupt) {
   expect_corrupt(file_with(std::string(1 << 20, '['), 0), "not a safetensors header");
+}
+
+TEST(Safetensors, TooManyTensorsAndTooLargeHeadersAreRefused) {
+  std::string header = "{";
+  for (int i = 0; i < 20'001; ++i)
+    header.append("\"").append(std::to_string(i)).append(R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},)");
+  header.back() = '}';
+  expect_corrupt(file_with(header, 0), "more than 20000 tensors");
+  header.append(4 << 20, ' ');
+  expect_corrupt(file_with(header, 0), "larger than 4 MiB");
 }
 
 // Seeded, so a failure repeats. Whatever is flipped, the answer is weights within the file or CorruptFile.

@@ -5,23 +5,18 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <opencv2/imgcodecs.hpp>
 
 #include "infer/engine.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/test_data.h"
 
 namespace resnetft {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string data_folder() {
-  const char* named = std::getenv("RESNETFT_DATA");
-  return named ? named : RESNETFT_SOURCE_ROOT "/../shared/data";
-}
 
 // Unpacks the listed pictures of the archive into `folder`.
 bool unpack(const std::string& archive, const Json& pictures, const testing::TemporaryFolder& folder) {
@@ -47,15 +42,13 @@ void fill(std::span<float> input, const cv::Mat& bgr, const Json& golden) {
 class PublishedCifarNet : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(PublishedCifarNet, GivesPyTorchsLogits) {
-  const std::string golden_file = data_folder() + "/golden/cifar_" + GetParam() + ".json";
-  if (!std::filesystem::exists(golden_file))
-    GTEST_SKIP() << "not tested: the published CIFAR nets; there is no " << golden_file << " (set RESNETFT_DATA)";
+  RESNETFT_SHARED_DATA(golden_file, "golden/cifar_" + GetParam() + ".json");
+  RESNETFT_SHARED_DATA(archive, "cifar10-images.tar.gz");
   const Json golden = Json::parse(std::ifstream(golden_file));
+  RESNETFT_SHARED_DATA(weights, "weights/" + golden.at("weights").get<std::string>());
   const testing::TemporaryFolder folder;
-  ASSERT_TRUE(unpack(data_folder() + "/cifar10-images.tar.gz", golden.at("first"), folder));
-  LoadOptions options;
-  options.architecture = GetParam();
-  const auto model = load_model(data_folder() + "/weights/" + golden.at("weights").get<std::string>(), options);
+  ASSERT_TRUE(unpack(archive, golden.at("first"), folder));
+  const auto model = load_model(weights);
   ASSERT_TRUE(model.ok()) << to_string(model.error());
   const auto engine = create_engine("reference", **model, {.width = 32, .height = 32});
   ASSERT_TRUE(engine.ok()) << to_string(engine.error());

@@ -85,8 +85,9 @@ struct LoadOptions {
 // tensor, both shapes, both counts, and the option that mends it).
 Result<std::shared_ptr<const Model>> load_model(const std::string& path, const LoadOptions& options = {});
 
-// Writes by the path's ending: .safetensors with the card, or .pth for Python's torch.load(weights_only=True) and
-// torchvision's load_state_dict(strict=True), with the card beside it as PATH.json. InvalidArgument for other endings.
+// Writes by the path's ending: .safetensors, or .pth for Python's torch.load(weights_only=True) and torchvision's
+// load_state_dict(strict=True); both have the card inside. InvalidArgument for other endings; Io with the path, and the
+// file that was there is untouched.
 Status save_model(const Model& model, const std::string& path);
 
 // One label a line, UTF-8, blank lines at the end ignored. NotFound, Io, CorruptFile.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Activations lie in NHWC throughout: oneDNN's brgemm convolutions take it without reorders, and one layout for every
-// batch size gives a picture the same bits whatever it is batched with.
 #include "infer/onednn/plan.h"
+
+#include <algorithm>
+#include <optional>
 
 #include "infer/onednn/arena.h"
 
@@ -9,218 +10,230 @@ namespace resnetft::onednn {
 namespace {
 
 using dnnl::memory;
-using Dims = memory::dims;
-using Tag = memory::format_tag;
-using Type = memory::data_type;
 
-dnnl::primitive_attr attributes(const Layer& layer) {
-  dnnl::post_ops operations;
-  if (layer.residual >= 0) operations.append_sum();
-  if (layer.relu) operations.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
-  dnnl::primitive_attr attributes;
-  attributes.set_post_ops(operations);
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  return attributes;
-}
+constexpr int kOutside = -1;  // a value that is no buffer of the arena
 
-class Planner {
+// Collects steps whose places are still numbers of buffers, then lays the buffers out.
+class PlanBuilder {
  public:
-  Planner(const dnnl::engine& engine, const Network& network, const FloatWeights& weights, const EngineSpec& spec,
-          int batch, WeightStore& store)
-      : engine_(engine),
-        network_(network),
-        weights_(weights),
+  PlanBuilder(const Network& network, const Target& target, const Implementations& implementations, int batch,
+              WeightStore& store)
+      : network_(network),
+        target_(target),
+        implementations_(implementations),
         store_(store),
-        batch_(batch),
-        type_(spec.precision == Precision::Bf16 ? Type::bf16 : Type::f32) {
+        buffer_of_value_{kOutside} {
     plan_.batch = batch;
-    values_.push_back({activation(Type::f32, 3, spec.height, spec.width), 0});
-    find_last_readers();
   }
 
-  Plan run() {
-    if (type_ != Type::f32) convert_input();
+  Result<Plan> build() {
+    if (target_.type != memory::data_type::f32) convert_input();
     for (size_t i = 0; i < network_.layers.size(); ++i) {
-      const Layer& layer = network_.layers[i];
-      if (layer.kind == Layer::Kind::Convolution)
-        add_convolution(layer);
-      else
-        add_max_pool(layer);
-      release_after(static_cast<int>(i));
+      const Status appended = append_layer(i);
+      if (!appended) return appended.error();
     }
-    add_mean();
-    add_head();
-    plan_.arena_bytes = arena_.bytes();
+    lay_out();
     return std::move(plan_);
   }
 
  private:
-  struct Value {
-    memory::desc desc;
-    size_t offset;
-    bool in_arena = false;
+  struct Ends {
+    int src;
+    int dst;
+    Storage outside_src;
+    Storage outside_dst;
   };
 
-  memory::desc activation(Type type, int64_t channels, int64_t height, int64_t width) const {
-    return {{batch_, channels, height, width}, type, Tag::nhwc};
+  memory::desc picture_desc(memory::data_type type) const {
+    Target plain = target_;
+    plain.type = type;
+    return activation_desc(plain, network_.layers.front().src_extent, plan_.batch);
   }
 
-  void find_last_readers() {
-    last_reader_.assign(network_.layers.size() + 1, -1);
-    for (size_t i = 0; i < network_.layers.size(); ++i) {
-      last_reader_[static_cast<size_t>(network_.layers[i].source)] = static_cast<int>(i);
-      if (network_.layers[i].residual >= 0)
-        last_reader_[static_cast<size_t>(network_.layers[i].residual)] = static_cast<int>(i);
-    }
-    last_reader_.back() = static_cast<int>(network_.layers.size());
+  int new_buffer(size_t bytes) {
+    buffers_.push_back({bytes, static_cast<int>(plan_.steps.size()), static_cast<int>(plan_.steps.size())});
+    return static_cast<int>(buffers_.size()) - 1;
   }
 
-  // A value that was added to in place lives on under its successor's number.
-  void release_after(int layer) {
-    for (size_t value = 0; value < values_.size(); ++value)
-      if (values_[value].in_arena && last_reader_[value] == layer) {
-        const bool taken_over = network_.layers[static_cast<size_t>(layer)].residual == static_cast<int>(value);
-        if (!taken_over) arena_.release(values_[value].offset);
-        values_[value].in_arena = false;
-      }
+  // `src` and `dst` are buffers or kOutside: then the region says where.
+  void append(Step step, int src, Storage outside_src, int dst, Storage outside_dst) {
+    const int now = static_cast<int>(plan_.steps.size());
+    for (const int buffer : {src, dst})
+      if (buffer != kOutside) buffers_[static_cast<size_t>(buffer)].last = now;
+    plan_.scratchpad_bytes = std::max(plan_.scratchpad_bytes, step.scratchpad_desc.get_size());
+    plan_.steps.push_back(std::move(step));
+    ends_.push_back({src, dst, outside_src, outside_dst});
   }
 
-  Operand operand(int argument, const Value& value) const {
-    return {argument, value.desc, value.in_arena ? Place::Arena : Place::Input, value.offset};
-  }
-
-  void add_step(dnnl::primitive primitive, std::vector<Operand> operands, std::vector<std::pair<int, memory>> constants,
-                const memory::desc& scratchpad) {
-    const size_t bytes = scratchpad.get_size();
-    plan_.scratchpad_bytes = std::max(plan_.scratchpad_bytes, bytes);
-    plan_.steps.push_back({std::move(primitive), std::move(operands), std::move(constants), bytes});
+  void convert(const memory::desc& src, const memory::desc& dst, int src_buffer, int dst_buffer, Storage outside_dst) {
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    const dnnl::reorder::primitive_desc desc(target_.engine, src, target_.engine, dst, attributes);
+    append({dnnl::reorder(desc), src, dst, desc.scratchpad_desc(), {}, {}, {}, {}}, src_buffer, Storage::Input,
+           dst_buffer, outside_dst);
   }
 
   void convert_input() {
-    const Value input = values_[0];
-    const Value converted{memory::desc(input.desc.get_dims(), type_, Tag::nhwc),
-                          arena_.allocate(memory::desc(input.desc.get_dims(), type_, Tag::nhwc).get_size()), true};
-    const dnnl::reorder::primitive_desc desc(engine_, input.desc, engine_, converted.desc);
-    add_step(dnnl::reorder(desc), {operand(DNNL_ARG_FROM, input), operand(DNNL_ARG_TO, converted)}, {}, {});
-    values_[0] = converted;
+    const memory::desc converted = picture_desc(target_.type);
+    const int buffer = new_buffer(converted.get_size());
+    convert(picture_desc(memory::data_type::f32), converted, kOutside, buffer, Storage::Arena);
+    buffer_of_value_[0] = buffer;
   }
 
-  void add_convolution(const Layer& layer) {
-    const Value source = values_[static_cast<size_t>(layer.source)];
-    Value result{activation(type_, layer.channels, layer.height, layer.width), 0, true};
-    const bool in_place = layer.residual >= 0;
-    result.offset =
-        in_place ? values_[static_cast<size_t>(layer.residual)].offset : arena_.allocate(result.desc.get_size());
-
-    const int64_t group_in = layer.in_channels / layer.groups, group_out = layer.channels / layer.groups;
-    const Dims dims = layer.groups == 1 ? Dims{layer.channels, group_in, layer.kernel, layer.kernel}
-                                        : Dims{layer.groups, group_out, group_in, layer.kernel, layer.kernel};
-    const Dims strides = {layer.stride, layer.stride}, padding = {layer.padding, layer.padding};
-    const memory::desc bias_desc({layer.channels}, Type::f32, Tag::x);
-    const dnnl::convolution_forward::primitive_desc desc(
-        engine_, dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source.desc,
-        memory::desc(dims, type_, Tag::any), bias_desc, result.desc, strides, padding, padding, attributes(layer));
-
-    const FoldedConvolution folded = fold(layer, weights_);
-    const std::string key = layer.convolution.empty() ? "shortcut" + std::to_string(values_.size()) : layer.convolution;
-    add_step(dnnl::convolution_forward(desc), {operand(DNNL_ARG_SRC, source), operand(DNNL_ARG_DST, result)},
-             {{DNNL_ARG_WEIGHTS,
-               store_.get(key, folded.weight, dims, layer.groups == 1 ? Tag::oihw : Tag::goihw, desc.weights_desc())},
-              {DNNL_ARG_BIAS, store_.get(key + ".bias", folded.bias, {layer.channels}, Tag::x, bias_desc)}},
-             desc.scratchpad_desc());
-    values_.push_back(result);
-  }
-
-  void add_pooling(dnnl::algorithm algorithm, const Value& source, const memory::desc& result, const Dims& strides,
-                   const Dims& kernel, const Dims& padding, Operand destination) {
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    const dnnl::pooling_forward::primitive_desc desc(engine_, dnnl::prop_kind::forward_inference, algorithm,
-                                                     source.desc, result, strides, kernel, {0, 0}, padding, padding,
-                                                     attributes);
-    add_step(dnnl::pooling_forward(desc), {operand(DNNL_ARG_SRC, source), std::move(destination)}, {},
-             desc.scratchpad_desc());
-  }
-
-  void add_max_pool(const Layer& layer) {
-    Value result{activation(type_, layer.channels, layer.height, layer.width), 0, true};
-    result.offset = arena_.allocate(result.desc.get_size());
-    add_pooling(dnnl::algorithm::pooling_max, values_[static_cast<size_t>(layer.source)], result.desc,
-                {layer.stride, layer.stride}, {layer.kernel, layer.kernel}, {layer.padding, layer.padding},
-                operand(DNNL_ARG_DST, result));
-    values_.push_back(result);
-  }
-
-  // To float32 where the caller reads it, whatever the precision.
-  void add_mean() {
-    const Value& source = values_.back();
-    const Layer& last = network_.layers.back();
-    const Dims kernel = {last.height, last.width};
-    const memory::desc pooled(Dims{batch_, last.channels, 1, 1}, type_, Tag::nhwc);
-    if (type_ == Type::f32) {
-      add_pooling(dnnl::algorithm::pooling_avg_exclude_padding, source, pooled, {1, 1}, kernel, {0, 0},
-                  {DNNL_ARG_DST, pooled, Place::Embedding});
-      return;
+  Status append_layer(size_t index) {
+    const Layer& layer = network_.layers[index];
+    switch (layer.kind) {
+      case LayerKind::Convolution:
+      case LayerKind::OptionAShortcut:
+        return append_convolution(index);
+      case LayerKind::MaxPool:
+        append_pool(layer, dnnl::algorithm::pooling_max, layer.kernel, layer.kernel);
+        return Status::success();
+      case LayerKind::GlobalAveragePool:
+        append_pool(layer, dnnl::algorithm::pooling_avg_exclude_padding, layer.src_extent.height,
+                    layer.src_extent.width);
+        return Status::success();
+      case LayerKind::Linear:
+        return append_linear(index);
     }
-    const Value half{pooled, arena_.allocate(pooled.get_size()), true};
-    add_pooling(dnnl::algorithm::pooling_avg_exclude_padding, source, pooled, {1, 1}, kernel, {0, 0},
-                operand(DNNL_ARG_DST, half));
-    const memory::desc full(pooled.get_dims(), Type::f32, Tag::nhwc);
-    const dnnl::reorder::primitive_desc desc(engine_, pooled, engine_, full);
-    add_step(dnnl::reorder(desc), {operand(DNNL_ARG_FROM, half), {DNNL_ARG_TO, full, Place::Embedding}}, {}, {});
+    return Error{ErrorCode::Internal, "a layer of an unknown kind", ""};
   }
 
-  void add_head() {
-    const memory::desc source({batch_, network_.features}, Type::f32, Tag::nc);
-    const memory::desc result({batch_, network_.num_classes}, Type::f32, Tag::nc);
-    const memory::desc bias({network_.num_classes}, Type::f32, Tag::x);
-    const Dims dims = {network_.num_classes, network_.features};
+  int buffer_of(int value) const { return buffer_of_value_[static_cast<size_t>(value)]; }
+
+  // The implementation that was chosen; oneDNN's favourite where there is none of that name.
+  std::optional<ConvolutionDesc> find_convolution(size_t index, const memory::desc* weights) const {
+    const std::string& wanted = implementations_[index];
+    std::optional<ConvolutionDesc> found;
+    const auto take = [&](bool any) {
+      visit_implementations(target_, network_.layers[index], plan_.batch, weights, [&](const ConvolutionDesc& desc) {
+        if (!any && !wanted.empty() && desc.impl_info_str() != wanted) return true;
+        found = desc;
+        return false;
+      });
+    };
+    take(false);
+    if (!found && weights == nullptr) take(true);
+    return found;
+  }
+
+  // A plan takes weights that another made already where the same implementation reads them.
+  std::optional<ConvolutionDesc> choose_convolution(size_t index) const {
+    const std::optional<ConvolutionDesc> favourite = find_convolution(index, nullptr);
+    if (!favourite) return favourite;
+    for (const memory& made : store_.made(index))
+      if (made.get_desc() == favourite->weights_desc()) return favourite;
+    for (const memory& made : store_.made(index)) {
+      const memory::desc format = made.get_desc();
+      const std::optional<ConvolutionDesc> other = find_convolution(index, &format);
+      if (other && std::string(other->impl_info_str()) == favourite->impl_info_str()) return other;
+    }
+    return favourite;
+  }
+
+  Status append_convolution(size_t index) {
+    const Layer& layer = network_.layers[index];
+    const std::optional<ConvolutionDesc> desc = choose_convolution(index);
+    if (!desc)
+      return Error{ErrorCode::Incompatible,
+                   "oneDNN has no convolution for layer '" + layer.weights + "' in this precision on this processor",
+                   "use precision fp32, or the engine reference"};
+    const Result<memory> weights = store_.weights(index, desc->weights_desc());
+    if (!weights) return weights.error();
+    // The sum post-op adds to what its destination holds: the residual's buffer, whose last reader this is.
+    const int dst = layer.residual >= 0 ? buffer_of(layer.residual) : new_buffer(desc->dst_desc().get_size());
+    append({dnnl::convolution_forward(*desc),
+            desc->src_desc(),
+            desc->dst_desc(),
+            desc->scratchpad_desc(),
+            *weights,
+            store_.bias(index),
+            {},
+            {}},
+           buffer_of(layer.src), Storage::Input, dst, Storage::Arena);
+    buffer_of_value_.push_back(dst);
+    return Status::success();
+  }
+
+  void append_pool(const Layer& layer, dnnl::algorithm algorithm, int64_t kernel_height, int64_t kernel_width) {
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    const dnnl::inner_product_forward::primitive_desc desc(engine_, dnnl::prop_kind::forward_inference, source,
-                                                           memory::desc(dims, Type::f32, Tag::any), bias, result,
-                                                           attributes);
-    const auto values = [&](const char* suffix) -> const std::vector<float>& {
-      return weights_.find(network_.head + suffix)->second.values;
-    };
-    add_step(dnnl::inner_product_forward(desc),
-             {{DNNL_ARG_SRC, source, Place::Embedding}, {DNNL_ARG_DST, result, Place::Logits}},
-             {{DNNL_ARG_WEIGHTS, store_.get("head", values(".weight"), dims, Tag::oi, desc.weights_desc())},
-              {DNNL_ARG_BIAS, store_.get("head.bias", values(".bias"), {network_.num_classes}, Tag::x, bias)}},
-             desc.scratchpad_desc());
+    const memory::desc src = activation_desc(target_, layer.src_extent, plan_.batch);
+    const memory::desc dst = activation_desc(target_, layer.dst_extent, plan_.batch);
+    const memory::dims padding = {layer.padding, layer.padding};
+    const dnnl::pooling_forward::primitive_desc desc(target_.engine, dnnl::prop_kind::forward_inference, algorithm, src,
+                                                     dst, {layer.stride, layer.stride}, {kernel_height, kernel_width},
+                                                     {0, 0}, padding, padding, attributes);
+    const bool features = layer.kind == LayerKind::GlobalAveragePool;
+    const bool outside = features && target_.type == memory::data_type::f32;
+    const int buffer = outside ? kOutside : new_buffer(dst.get_size());
+    append({dnnl::pooling_forward(desc), src, dst, desc.scratchpad_desc(), {}, {}, {}, {}}, buffer_of(layer.src),
+           Storage::Input, buffer, Storage::Features);
+    buffer_of_value_.push_back(buffer);
+    if (features && !outside)
+      convert(matrix_desc(layer.dst_extent.channels, target_.type),
+              matrix_desc(layer.dst_extent.channels, memory::data_type::f32), buffer, kOutside, Storage::Features);
   }
 
-  const dnnl::engine& engine_;
+  // [batch, columns]; a value of one pixel lies like this in either format.
+  memory::desc matrix_desc(int64_t columns, memory::data_type type) const {
+    return memory::desc({plan_.batch, columns}, type, memory::format_tag::ab);
+  }
+
+  Status append_linear(size_t index) {
+    const Layer& layer = network_.layers[index];
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    const memory::dims shape = {layer.dst_extent.channels, layer.src_extent.channels};
+    // The plans share one format, that of the first.
+    const memory::desc format = store_.made(index).empty() ? memory::desc(shape, target_.type, memory::format_tag::any)
+                                                           : store_.made(index).front().get_desc();
+    const memory::desc bias({layer.dst_extent.channels}, memory::data_type::f32, memory::format_tag::x);
+    const dnnl::inner_product_forward::primitive_desc desc(
+        target_.engine, dnnl::prop_kind::forward_inference, matrix_desc(layer.src_extent.channels, target_.type),
+        format, bias, matrix_desc(layer.dst_extent.channels, memory::data_type::f32), attributes);
+    const Result<memory> weights = store_.weights(index, desc.weights_desc());
+    if (!weights) return weights.error();
+    append({dnnl::inner_product_forward(desc),
+            desc.src_desc(),
+            desc.dst_desc(),
+            desc.scratchpad_desc(),
+            *weights,
+            store_.bias(index),
+            {},
+            {}},
+           buffer_of(layer.src), Storage::Features, kOutside, Storage::Logits);
+    buffer_of_value_.push_back(kOutside);
+    return Status::success();
+  }
+
+  void lay_out() {
+    const ArenaPlan arena = plan_arena(buffers_);
+    plan_.arena_bytes = arena.bytes;
+    const auto place = [&](int buffer, Storage outside) {
+      return buffer == kOutside ? Place{outside, 0} : Place{Storage::Arena, arena.offsets[static_cast<size_t>(buffer)]};
+    };
+    for (size_t i = 0; i < plan_.steps.size(); ++i) {
+      plan_.steps[i].src = place(ends_[i].src, ends_[i].outside_src);
+      plan_.steps[i].dst = place(ends_[i].dst, ends_[i].outside_dst);
+    }
+  }
+
   const Network& network_;
-  const FloatWeights& weights_;
+  const Target& target_;
+  const Implementations& implementations_;
   WeightStore& store_;
-  const int batch_;
-  const Type type_;
   Plan plan_;
-  Arena arena_;
-  std::vector<Value> values_;
-  std::vector<int> last_reader_;  // of each value: the layer that reads it last
+  std::vector<Lifetime> buffers_;
+  std::vector<Ends> ends_;  // of each step
+  std::vector<int> buffer_of_value_;
 };
 
 }  // namespace
 
-memory WeightStore::get(const std::string& key, const std::vector<float>& values, const Dims& dims, Tag tag,
-                        const memory::desc& wanted) {
-  const auto [begin, end] = known_.equal_range(key);
-  for (auto entry = begin; entry != end; ++entry)
-    if (entry->second.get_desc() == wanted) return entry->second;
-  memory plain(memory::desc(dims, Type::f32, tag), engine_, const_cast<float*>(values.data()));
-  memory reordered(wanted, engine_);
-  dnnl::stream stream(engine_);
-  dnnl::reorder(plain, reordered).execute(stream, plain, reordered);
-  stream.wait();
-  known_.emplace(key, reordered);
-  return reordered;
-}
-
-Plan make_plan(const dnnl::engine& engine, const Network& network, const FloatWeights& weights, const EngineSpec& spec,
-               int batch, WeightStore& store) {
-  return Planner(engine, network, weights, spec, batch, store).run();
+Result<Plan> build_plan(const Network& network, const Target& target, const Implementations& implementations, int batch,
+                        WeightStore& store) {
+  return PlanBuilder(network, target, implementations, batch, store).build();
 }
 
 }  // namespace resnetft::onednn

@@ -1,44 +1,36 @@
 // SPDX-License-Identifier: MIT
-// A net at one batch size as a list of oneDNN primitives and of where their operands lie.
+// A net for one batch size as a list of oneDNN primitives, with the place of every value in memory. Immutable.
 #pragma once
 
 #include <dnnl.hpp>
-#include <map>
-#include <memory>
+#include <string>
 #include <vector>
 
-#include "infer/engine.h"
-#include "model/network.h"
+#include "infer/onednn/weight_store.h"
 
 namespace resnetft::onednn {
 
-// Reordered once and shared by the plans of all batch sizes whose primitives want the same form.
-class WeightStore {
- public:
-  explicit WeightStore(dnnl::engine engine) : engine_(std::move(engine)) {}
-  // `key` names the tensor; `values` are dense float32 of `dims` and may go afterwards.
-  dnnl::memory get(const std::string& key, const std::vector<float>& values, const dnnl::memory::dims& dims,
-                   dnnl::memory::format_tag tag, const dnnl::memory::desc& wanted);
+// For each layer the implementation (impl_info_str) of its convolution; empty: oneDNN's favourite.
+using Implementations = std::vector<std::string>;
 
- private:
-  dnnl::engine engine_;
-  std::multimap<std::string, dnnl::memory> known_;
-};
+// Input, features [batch, features] and logits [batch, classes] are float32 and belong to the session; the rest lies in
+// its arena.
+enum class Storage { Input, Arena, Features, Logits };
 
-// An operand that each session places: in its arena, at `offset` bytes, or outside it.
-enum class Place { Arena, Input, Embedding, Logits };
-struct Operand {
-  int argument;  // DNNL_ARG_SRC ...
-  dnnl::memory::desc desc;
-  Place place = Place::Arena;
-  size_t offset = 0;
+struct Place {
+  Storage storage = Storage::Arena;
+  size_t offset = 0;  // in bytes, in the arena
 };
 
 struct Step {
   dnnl::primitive primitive;
-  std::vector<Operand> operands;
-  std::vector<std::pair<int, dnnl::memory>> constants;  // weights and biases
-  size_t scratchpad_bytes = 0;
+  dnnl::memory::desc src_desc;
+  dnnl::memory::desc dst_desc;
+  dnnl::memory::desc scratchpad_desc;
+  dnnl::memory weights;  // empty, as is bias, where the step has none
+  dnnl::memory bias;
+  Place src;
+  Place dst;
 };
 
 struct Plan {
@@ -48,8 +40,9 @@ struct Plan {
   size_t scratchpad_bytes = 0;
 };
 
-// Throws dnnl::error.
-Plan make_plan(const dnnl::engine& engine, const Network& network, const FloatWeights& weights, const EngineSpec& spec,
-               int batch, WeightStore& store);
+// With the OpenMP thread count of the calling thread, which a run must use, too. Incompatible: a tensor is missing or
+// of another shape, or oneDNN has no implementation. Throws dnnl::error.
+Result<Plan> build_plan(const Network& network, const Target& target, const Implementations& implementations, int batch,
+                        WeightStore& store);
 
 }  // namespace resnetft::onednn

@@ -4,9 +4,10 @@
 #include <ATen/ATen.h>
 #include <torch/utils.h>
 
-#include <algorithm>
 #include <map>
 #include <string>
+
+#include "model/fit.h"
 
 namespace resnetft {
 namespace {
@@ -16,15 +17,6 @@ std::map<std::string, at::Tensor> named_tensors(const ResNet& net) {
   for (const auto& item : net.named_parameters()) tensors.emplace(item.key(), item.value());
   for (const auto& item : net.named_buffers()) tensors.emplace(item.key(), item.value());
   return tensors;
-}
-
-std::string shape_text(at::IntArrayRef shape) {
-  std::string text;
-  for (const int64_t extent : shape) {
-    if (!text.empty()) text += 'x';
-    text += std::to_string(extent);
-  }
-  return text.empty() ? "a scalar" : text;
 }
 
 Error misfit(const std::string& message) {
@@ -42,7 +34,7 @@ Status load_weights(ResNet& net, const FloatWeights& weights) {
     const FloatTensor& source = found->second;
     if (tensor.sizes() != at::IntArrayRef(source.shape) || tensor.numel() != static_cast<int64_t>(source.values.size()))
       return misfit("weights: '" + name + "' is " + shape_text(source.shape) + ", the network has " +
-                    shape_text(tensor.sizes()));
+                    shape_text(tensor.sizes().vec()));
     // from_blob wants a mutable pointer and copy_ only reads.
     tensor.copy_(at::from_blob(const_cast<float*>(source.values.data()), source.shape, at::kFloat));
   }

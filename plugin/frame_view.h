@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// A GStreamer video frame as the library sees pictures.
+#pragma once
+
+#include <gst/video/video.h>
+
+#include <string>
+
+#include "gst_ref.h"
+#include "resnetft/error.h"
+#include "resnetft/image.h"
+
+namespace resnetft {
+
+// Every format that the elements take, as a caps string without features: "video/x-raw, format = { RGB, ... }, ...".
+std::string video_caps_text();
+
+// A frame mapped for reading, unmapped when this goes. `view()` borrows from it. A GstVideoMeta and a GstVideoCropMeta
+// on the buffer are honoured; interlaced frames are one picture.
+class MappedFrame {
+ public:
+  // Incompatible for a format that is not in the list; Io where the buffer cannot be mapped or is too small.
+  static Result<MappedFrame> map(GstBuffer* buffer, const GstVideoInfo& info, Orientation orientation);
+  MappedFrame(MappedFrame&& other) noexcept;
+  MappedFrame& operator=(MappedFrame&&) = delete;
+  ~MappedFrame();
+
+  const ImageView& view() const { return view_; }
+
+ private:
+  MappedFrame() = default;
+  GstVideoFrame frame_ = {};
+  ImageView view_ = {};
+};
+
+// What an `image-orientation` tag ("rotate-90", "flip-rotate-270") asks for; false where it is absent or unknown.
+bool orientation_from_tags(const GstTagList* tags, Orientation* orientation);
+
+}  // namespace resnetft

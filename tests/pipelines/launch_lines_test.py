@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# Runs every line of pipelines/README.md as a user would, and pipelines/demo.sh. A live videotestsrc stands for the
+# camera, gst-rtsp-server for the RTSP stream.
+# arguments: source root, build root, a colour model's file
+import json
+import os
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import tap  # noqa: E402
+
+import gi
+gi.require_version("Gst", "1.0")
+from gi.repository import GLib, Gst
+
+Gst.init(None)
+SOURCE, BUILD = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
+COLOR_MODEL = os.path.abspath(sys.argv[3])
+del sys.argv[1:4]
+DATA = pathlib.Path(os.environ.get("RESNETFT_DATA", SOURCE / ".." / "shared" / "data"))
+CLIPS = pathlib.Path("/usr/share/doc/opencv-doc/examples/data")
+NET = DATA / "weights" / "resnet20-12fca82f.th"
+
+
+def lines_of_readme():
+    """The launch line under each heading."""
+    text = (SOURCE / "pipelines" / "README.md").read_text()
+    return dict(re.findall(r"^## ([^\n]+)\n(?:[^\n`]*\n)*?```\n(gst-launch-1.0 [^\n]+)\n```", text, re.M))
+
+
+def run(command, folder, **variables):
+    result = subprocess.run(["bash", "-c", command], cwd=folder, env=dict(os.environ, **variables),
+                            capture_output=True, text=True, timeout=300)
+    return result.returncode, result.stdout, result.stderr
+
+
+def labels_in(output):
+    """The labels of classification messages, in order."""
+    return re.findall(r"event=\(string\)classification,.*? label=\(string\)([^,]*),", output)
+
+
+def needs_clips(test):
+    return unittest.skipUnless(CLIPS.is_dir(), "not tested: Debian's package opencv-doc is not installed")(test)
+
+
+class LaunchLines(unittest.TestCase):
+    def setUp(self):
+        self.lines = lines_of_readme()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def labels(self, heading, replace=(), **variables):
+        line = self.lines[heading]
+        for old, new in replace:
+            self.assertIn(old, line)
+            line = line.replace(old, new)
+        status, output, errors = run(line, self.folder, **{"MODEL": COLOR_MODEL, **variables})
+        self.assertEqual(status, 0, errors)
+        labels = labels_in(output)
+        self.assertNotEqual(labels, [], output[-2000:])
+        self.assertLessEqual(set(labels), {"red", "green", "blue"})
+        return labels
+
+    def test_every_heading_has_a_line_and_a_test(self):
+        self.assertEqual(set(self.lines), {"A file", "A camera", "A test source", "RTSP in", "Two branches",
+                                           "The label drawn into a video file"})
+
+    @needs_clips
+    def test_a_file(self):
+        for clip in ("vtest.avi", "tree.avi", "Megamind.avi"):
+            with self.subTest(clip):
+                self.labels("A file", CLIP=str(CLIPS / clip))
+
+    def test_a_camera(self):
+        source = "videotestsrc is-live=true num-buffers=20 pattern=green ! video/x-raw,framerate=30/1"
+        self.assertEqual(self.labels("A camera", [("v4l2src", source)]), ["green"])
+
+    def test_a_test_source(self):
+        self.labels("A test source")
+
+    def test_rtsp_in(self):
+        with rtsp_server("videotestsrc pattern=blue num-buffers=60 ! video/x-raw,format=I420,width=320,height=240,framerate=30/1 ! "
+                         "jpegenc ! rtpjpegpay name=pay0") as url:
+            self.assertEqual(self.labels("RTSP in", URL=url), ["blue"])
+
+    def test_two_branches(self):
+        self.labels("Two branches")
+
+    @needs_clips
+    def test_the_label_drawn_into_a_video_file(self):
+        self.labels("The label drawn into a video file", CLIP=str(CLIPS / "tree.avi"))
+        status, output, errors = run(
+            "gst-launch-1.0 filesrc location=annotated.mkv ! decodebin ! videoconvert ! video/x-raw,format=GRAY8 ! "
+            "filesink location=frames", self.folder)
+        self.assertEqual(status, 0, errors)
+        frames = (self.folder / "frames").read_bytes()
+        size = 320 * 240
+        self.assertGreaterEqual(len(frames) // size, 50)
+        # The box is dark and the text bright, at the top left of every frame.
+        for index in range(0, len(frames) // size, 10):
+            corner = [frames[index * size + 320 * y + x] for y in range(6, 20) for x in range(6, 60)]
+            self.assertGreater(max(corner) - min(corner), 120, f"frame {index}")
+
+
+class Demo(unittest.TestCase):
+    def demo(self, *arguments, **variables):
+        command = " ".join([str(SOURCE / "pipelines" / "demo.sh"), "--build-dir", str(BUILD), *arguments])
+        with tempfile.TemporaryDirectory() as folder:
+            status, output, errors = run(command, folder, **variables)
+            sizes = {path.name: path.stat().st_size for path in pathlib.Path(folder).iterdir()}
+        return status, output, errors, sizes
+
+    @needs_clips
+    @unittest.skipUnless(NET.exists(), "not tested: the CIFAR ResNet-20 is not in RESNETFT_DATA")
+    def test_prints_a_timeline_and_writes_the_annotated_video(self):
+        status, output, errors, sizes = self.demo(RESNETFT_DATA=str(DATA))
+        self.assertEqual(status, 0, errors)
+        times = re.findall(r"^ +(\d+):(\d\d\.\d{3})  (\w+) +\d+ %$", output, re.M)
+        self.assertGreaterEqual(len(times), 2, output)
+        self.assertEqual(times, sorted(times, key=lambda entry: (int(entry[0]), float(entry[1]))))
+        self.assertGreater(sizes["annotated.mkv"], 100000)
+
+    def test_a_missing_model_is_named(self):
+        status, _, errors, _ = self.demo(RESNETFT_DATA="/nowhere")
+        self.assertEqual(status, 1)
+        self.assertIn("/nowhere/weights/resnet20-12fca82f.th", errors)
+        self.assertIn("RESNETFT_DATA", errors)
+
+    def test_a_missing_clip_is_named(self):
+        status, _, errors, _ = self.demo("--model", COLOR_MODEL, "none.avi")
+        self.assertEqual(status, 1)
+        self.assertIn("none.avi", errors)
+
+    def test_what_is_no_video_ends_with_gstreamers_reason(self):
+        status, _, errors, _ = self.demo("--model", COLOR_MODEL, str(SOURCE / "README.md"))
+        self.assertEqual(status, 1)
+        self.assertIn("demo: error: the pipeline ended with: ERROR", errors)
+
+
+class SameEverywhere(unittest.TestCase):
+    @needs_clips
+    def test_without_the_element_and_with_it_a_decoder_writes_the_same_bytes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            clip = CLIPS / "tree.avi"
+            for name, element in (("without", ""), ("with", f"resnetclassify model-file={COLOR_MODEL} !")):
+                status, _, errors = run(f"gst-launch-1.0 filesrc location={clip} ! decodebin ! videoconvert ! "
+                                        f"video/x-raw,format=I420 ! {element} filesink location={name}", folder)
+                self.assertEqual(status, 0, errors)
+            without, with_it = (pathlib.Path(folder, name).read_bytes() for name in ("without", "with"))
+            self.assertGreater(len(without), 50 * 320 * 240)
+            self.assertTrue(without == with_it)
+
+    @unittest.skipUnless((BUILD / "tools" / "ft-tool").exists(), "not tested: ft-tool is not built")
+    def test_ft_tool_and_a_pipeline_give_the_same_bits(self):
+        for name in ("landscape.png", "portrait.png", "odd.png"):
+            picture = SOURCE / "tests" / "data" / "preprocess" / name
+            status, output, errors = run(f"{BUILD}/tools/ft-tool predict --model-file {COLOR_MODEL} --format jsonl "
+                                         f"--logits {picture}", SOURCE)
+            self.assertEqual(status, 0, errors)
+            self.assertEqual(as_float(json.loads(output)["logits"]), as_float(pipeline_logits(picture)))
+
+
+def as_float(values):
+    """Rounded to the 32-bit numbers that were printed."""
+    return [struct.unpack("f", struct.pack("f", value))[0] for value in values]
+
+
+def pipeline_logits(picture):
+    pipeline = Gst.parse_launch(
+        f"filesrc location={picture} ! pngdec ! videoconvert ! video/x-raw,format=RGB ! resnetclassify "
+        f"model-file={COLOR_MODEL} attach-embedding=true skip-late=false ! fakesink name=sink signal-handoffs=true")
+    seen = []
+    pipeline.get_by_name("sink").connect("handoff", lambda _, buffer, __: seen.append(
+        list(buffer.get_custom_meta("ResnetClassification").get_structure().get_value("logits"))))
+    pipeline.set_state(Gst.State.PLAYING)
+    pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    pipeline.set_state(Gst.State.NULL)
+    return seen[0]
+
+
+class rtsp_server:
+    """Serves a launch line on a free port while the block runs."""
+
+    def __init__(self, line):
+        gi.require_version("GstRtspServer", "1.0")
+        from gi.repository import GstRtspServer
+        self.server, factory = GstRtspServer.RTSPServer(), GstRtspServer.RTSPMediaFactory()
+        factory.set_launch(f"( {line} )")
+        factory.set_shared(True)
+        self.server.set_address("127.0.0.1")
+        self.server.set_service("0")
+        self.server.get_mount_points().add_factory("/test", factory)
+
+    def __enter__(self):
+        self.context, self.source = GLib.MainContext.default(), self.server.attach(None)
+        self.loop = GLib.MainLoop()
+        self.thread = threading.Thread(target=self.loop.run)
+        self.thread.start()
+        return f"rtsp://127.0.0.1:{self.server.get_bound_port()}/test"
+
+    def __exit__(self, *_):
+        self.loop.quit()
+        self.thread.join()
+        GLib.source_remove(self.source)
+
+
+if __name__ == "__main__":
+    tap.main()

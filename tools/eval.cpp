@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+// ft-tool eval: how well a model names the pictures of a labelled folder.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <map>
+
+#include "base/atomic_file.h"
+#include "data/decode_ahead.h"
+#include "data/image_folder.h"
+#include "infer/judge.h"
+#include "json_text.h"
+#include "model_source.h"
+#include "resnetft/preprocess.h"
+#include "terminal.h"
+#include "tool_options.h"
+#include "train/report.h"
+#include "verbs.h"
+
+namespace resnetft::tool {
+namespace {
+
+constexpr size_t kMaxMistakes = 24;
+constexpr int kThumbnailSide = 128, kThumbnailQuality = 85;
+
+std::string listed(const std::vector<std::string>& names) {
+  constexpr size_t kMaxListed = 20;
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), kMaxListed); ++i) text += (i == 0 ? "'" : ", '") + names[i] + "'";
+  return names.size() > kMaxListed ? text + " and " + std::to_string(names.size() - kMaxListed) + " more" : text;
+}
+
+// Each class id of a folder as the model counts it, and a label for each class of the model.
+struct LabelMap {
+  std::vector<size_t> class_ids;
+  std::vector<std::string> labels;
+};
+
+Result<LabelMap> take_folders_as_labels(const LabelledFolder& folder, const Model& model) {
+  const size_t classes = static_cast<size_t>(model.card().num_classes);
+  if (folder.classes.size() != classes)
+    return Error{ErrorCode::Incompatible,
+                 "the weights carry no labels and have " + std::to_string(classes) + " classes, the data has " +
+                     std::to_string(folder.classes.size()) + ": " + listed(folder.classes),
+                 "pass --labels-file with a line for each class"};
+  say("the weights carry no labels: the sorted folders are taken, " + listed(folder.classes));
+  LabelMap map{{}, folder.classes};
+  for (size_t i = 0; i < classes; ++i) map.class_ids.push_back(i);
+  return map;
+}
+
+// By name. A label that two classes share (ImageNet has two) cannot be told from a folder.
+Result<LabelMap> match_folders(const LabelledFolder& folder, const Model& model) {
+  const std::vector<std::string>& labels = model.card().labels;
+  if (labels.empty()) return take_folders_as_labels(folder, model);
+  std::multimap<std::string, size_t> ids;
+  for (size_t i = 0; i < labels.size(); ++i) ids.emplace(labels[i], i);
+  LabelMap map{{}, labels};
+  std::vector<std::string> unknown, ambiguous;
+  for (const std::string& name : folder.classes) {
+    const size_t count = ids.count(name);
+    if (count == 0) unknown.push_back(name);
+    if (count > 1) ambiguous.push_back(name);
+    if (count == 1) map.class_ids.push_back(ids.find(name)->second);
+  }
+  const std::string hint = "rename the folders, or pass --labels-file with their names in the order of the classes";
+  if (!unknown.empty())
+    return Error{ErrorCode::Incompatible,
+                 "the model does not know the folders " + listed(unknown) + "; it knows " + listed(labels), hint};
+  if (!ambiguous.empty())
+    return Error{ErrorCode::Incompatible, "several classes of the model are called " + listed(ambiguous), hint};
+  return map;
+}
+
+// What one run counts.
+class Evaluator {
+ public:
+  Evaluator(Classifier& classifier, LabelMap map)
+      : classifier_(classifier), map_(std::move(map)), meter_(map_.labels.size()) {}
+
+  // `files` are those of `pictures`, in order.
+  Status add(const std::vector<ReadPicture>& pictures, std::span<const LabelledFile> files) {
+    std::vector<ImageView> views;
+    for (const ReadPicture& picture : pictures)
+      if (picture.image) views.push_back(picture.image->view);
+    const Result<std::vector<Judgement>> judgements = classifier_.classify(views, 1);
+    if (!judgements) return judgements.error();
+    size_t next = 0;
+    for (size_t i = 0; i < pictures.size(); ++i) {
+      if (pictures[i].image) {
+        add_one(pictures[i].path, map_.class_ids[files[i].class_id], (*judgements)[next++]);
+      } else {
+        ++failed_;
+        say(to_string(pictures[i].image.error()));
+      }
+    }
+    return Status::success();
+  }
+
+  ClassificationScores scores() const { return meter_.value(); }
+  const std::vector<std::string>& labels() const { return map_.labels; }
+  const std::vector<Mistake>& mistakes() const { return mistakes_; }
+  int64_t failed() const { return failed_; }
+
+ private:
+  void add_one(const std::string& path, size_t truth, const Judgement& judgement) {
+    meter_.add(truth, confidences(judgement.logits, classifier_.card().temperature));
+    const ScoredClass& best = judgement.top.front();
+    const size_t named = static_cast<size_t>(best.label_id);
+    if (named != truth) keep_mistake({path, map_.labels[truth], map_.labels[named], best.confidence, ""});
+  }
+
+  // The surest first.
+  void keep_mistake(Mistake mistake) {
+    const auto place = std::ranges::upper_bound(mistakes_, mistake.confidence, std::greater(), &Mistake::confidence);
+    mistakes_.insert(place, std::move(mistake));
+    if (mistakes_.size() > kMaxMistakes) mistakes_.pop_back();
+  }
+
+  Classifier& classifier_;
+  LabelMap map_;
+  ClassificationMeter meter_;
+  std::vector<Mistake> mistakes_;
+  int64_t failed_ = 0;
+};
+
+// Turned as EXIF says, whole, on white. Empty where the file cannot be read any more.
+std::string thumbnail(const std::string& path) {
+  const PreprocessSpec spec{.mode = ResizeMode::Letterbox,
+                            .crop_width = kThumbnailSide,
+                            .crop_height = kThumbnailSide,
+                            .mean = {1, 1, 1},
+                            .std = {1, 1, 1}};
+  const Result<DecodedImage> image = read_image_file(path);
+  Result<Preprocessor> preprocessor = Preprocessor::create(spec);
+  if (!image || !preprocessor) return "";
+  std::vector<uint8_t> pixels(size_t{kThumbnailSide} * kThumbnailSide * 3);
+  if (!preprocessor->to_pixels(image->view, pixels)) return "";
+  const Result<std::string> jpeg = encode_jpeg(pixels, kThumbnailSide, kThumbnailSide, kThumbnailQuality);
+  return jpeg ? *jpeg : "";
+}
+
+Status run_all(const LabelledFolder& folder, Evaluator& evaluator, const CommandLine& line) {
+  const size_t batch_size = static_cast<size_t>(line.number("batch-size"));
+  size_t next = 0;
+  DecodeAhead pictures(
+      [&]() -> std::optional<std::string> {
+        return next < folder.files.size() ? std::optional(folder.files[next++].path) : std::nullopt;
+      },
+      worker_count(line), 2 * batch_size);
+  Progress progress("eval", static_cast<int64_t>(folder.files.size()));
+  std::span<const LabelledFile> files = folder.files;
+  while (!files.empty()) {
+    if (interrupted()) return interrupted_error();
+    const std::vector<ReadPicture> batch = pictures.next_batch(batch_size, true);
+    if (Status status = evaluator.add(batch, files); !status) return status;
+    files = files.subspan(batch.size());
+    progress.advance(static_cast<int64_t>(batch.size()));
+  }
+  return Status::success();
+}
+
+Evaluation evaluation_of(const Evaluator& evaluator, const Classifier& classifier, const CommandLine& line,
+                         double images_per_second) {
+  const Model& model = classifier.snapshot().model();
+  Evaluation evaluation{
+      model.card().architecture + " on " + line.text("data"), evaluator.labels(), evaluator.scores(), {}, {}};
+  char speed[40];
+  std::snprintf(speed, sizeof speed, "%.1f images/s", images_per_second);
+  evaluation.facts = {
+      {"model", model.path()},
+      {"architecture", model.card().architecture},
+      {"sha256", model.sha256()},
+      {"engine", classifier.engine_name() + ", " + classifier.precision_name() + ", cpu"},
+      {"images", std::to_string(evaluation.scores.images) + ", " + std::to_string(evaluator.failed()) + " failed"},
+      {"speed", speed}};
+  return evaluation;
+}
+
+std::string to_json(const Evaluation& evaluation, const Evaluator& evaluator, const Classifier& classifier,
+                    double images_per_second) {
+  const Model& model = classifier.snapshot().model();
+  OrderedJson rest;
+  rest["failed"] = evaluator.failed();
+  rest["images-per-second"] = images_per_second;
+  rest["model"] = {{"arch", model.card().architecture}, {"sha256", model.sha256()}};
+  rest["device"] = "cpu";
+  rest["engine"] = classifier.engine_name();
+  rest["precision"] = classifier.precision_name();
+  return std::string("{") + scores_to_json_members(evaluation.scores, evaluation.labels) + "," +
+         json_text(rest).substr(1) + "\n";
+}
+
+Status write_report(Evaluation evaluation, const Evaluator& evaluator, const std::string& path) {
+  evaluation.mistakes = evaluator.mistakes();
+  for (Mistake& mistake : evaluation.mistakes) mistake.jpeg = thumbnail(mistake.path);
+  const std::string html = evaluation_to_html(evaluation);
+  const std::span<const std::byte> bytes = std::as_bytes(std::span(html));
+  return write_file_atomically(path, {&bytes, 1});
+}
+
+// Before the pictures are judged, not an hour later.
+Status check_report_target(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const fs::path folder = fs::path(path).parent_path();
+  if (fs::is_directory(path, ignored)) return Error{ErrorCode::Io, "report '" + path + "' is a folder", "name a file"};
+  if (!folder.empty() && !fs::is_directory(folder, ignored))
+    return Error{ErrorCode::Io, "report '" + path + "': there is no folder '" + folder.string() + "'", "make it first"};
+  return Status::success();
+}
+
+Result<int> run(const CommandLine& line) {
+  if (line.given("report"))
+    if (Status status = check_report_target(line.text("report")); !status) return status.error();
+  if (!line.given("data")) return Error{ErrorCode::InvalidArgument, "no data is named", "pass --data FOLDER"};
+  if (!line.arguments().empty())
+    return Error{ErrorCode::InvalidArgument, "unexpected '" + line.arguments().front() + "'", "pass --data FOLDER"};
+  Result<std::shared_ptr<const Model>> model = open_model(line);
+  if (!model) return model.error();
+  const Result<LabelledFolder> folder = list_labelled_images(line.text("data"));
+  if (!folder) return folder.error();
+  Result<LabelMap> map = match_folders(*folder, **model);
+  if (!map) return map.error();
+  const Result<std::unique_ptr<Classifier>> classifier = open_classifier(std::move(*model), line);
+  if (!classifier) return classifier.error();
+
+  Evaluator evaluator(**classifier, std::move(*map));
+  const auto start = std::chrono::steady_clock::now();
+  if (Status status = run_all(*folder, evaluator, line); !status) return status.error();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double images_per_second = static_cast<double>(folder->files.size()) / seconds;
+
+  const Evaluation evaluation = evaluation_of(evaluator, **classifier, line, images_per_second);
+  const std::string text = line.flag("json") ? to_json(evaluation, evaluator, **classifier, images_per_second)
+                                             : evaluation_to_text(evaluation);
+  if (Status status = write_out(text); !status) return status.error();
+  if (line.given("report"))
+    if (Status status = write_report(evaluation, evaluator, line.text("report")); !status) return status.error();
+  return evaluator.failed() == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+Verb eval_verb() {
+  return {
+      "eval",
+      "--data FOLDER",
+      "Measures a model on a labelled folder",
+      "FOLDER holds a folder of pictures for each class, named as the model's labels.\n"
+      "A picture that cannot be read is counted and named; the exit status is then 1.\n\n"
+      "  ft-tool eval --model-file birds.safetensors --data test/ --report birds.html",
+      joined({model_options(), classifier_options(), option_rows({"data", "report", "json", "workers", "verbose"})}),
+      run};
+}
+
+}  // namespace resnetft::tool

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// The verbs of ft-tool, one file each.
+#pragma once
+
+#include "command_line.h"
+
+namespace resnetft::tool {
+
+Verb predict_verb();
+Verb eval_verb();
+Verb inspect_verb();
+Verb convert_verb();
+Verb benchmark_verb();
+
+}  // namespace resnetft::tool
