@@ -6,7 +6,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 tools/setup.sh
-clang-format --dry-run --Werror $(git ls-files '*.cpp' '*.h')
+# Others than Debian 12's format a few lines otherwise.
+if [[ $(clang-format --version) == *' 14.'* ]]; then clang-format --dry-run --Werror $(git ls-files '*.cpp' '*.h')
+else echo "tests: the format was not checked: clang-format 14 defines it, this is $(clang-format --version)"
+fi
 [ -e build/build.ninja ] || meson setup build --werror
 meson compile -C build
 

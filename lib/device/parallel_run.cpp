@@ -32,11 +32,15 @@ class TeamThatIsTooLarge {
  private:
   static void be_one_until(const std::stop_token& stop) {
 #pragma omp parallel num_threads(omp_get_num_procs() + 1)
-    {
-#pragma omp barrier  // an empty region would be left out
-    } std::mutex mutex;
+    meet();
+    std::mutex mutex;
     std::unique_lock lock(mutex);
     std::condition_variable_any().wait(lock, stop, [] { return false; });
+  }
+
+  // Makes the compiler keep the region.
+  static void meet(){
+#pragma omp barrier
   }
 
   std::jthread thread_;
