@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// Which pictures are learned from, and which are kept back to judge by.
+#pragma once
+
+#include <cstdint>
+
+#include "data/dataset.h"
+
+namespace resnetft {
+
+// Pictures whose dHash (64 bits over a 9x8 gray reduction) differs in at most so many bits are near-duplicates.
+inline constexpr int kNearDuplicateBits = 4;
+
+// 64 bits: whether each of 8x8 places is brighter than its right neighbour.
+uint64_t dhash(const ImageView& image);
+
+struct Split {
+  std::vector<size_t> train;
+  std::vector<size_t> validation;
+  size_t duplicate_groups = 0;    // groups of near-duplicates with more than one picture
+  size_t duplicate_pictures = 0;  // pictures in them
+  bool at_random = false;         // groups had to be torn: some class would have had no validation picture
+};
+
+// Stratified by class, a pure function of its arguments: about `fraction` (0 to 1, exclusive) of each class becomes
+// validation, groups of near-duplicates (`hashes`, one for each picture; none: every picture is a group of its own) go
+// whole to one side. A class of one picture stays in train. Where a class of two or more would be left without
+// validation pictures, all are split at random.
+Split split_stratified(std::span<const size_t> class_ids, std::span<const std::optional<uint64_t>> hashes,
+                       double fraction, uint64_t seed);
+
+// What --data names: a folder with train/ and val/ (or test/), CIFAR binaries, or one folder of classes to be split.
+struct DataSplit {
+  DatasetPtr train;
+  DatasetPtr validation;
+  std::string how;                   // a sentence for people: what was found, groups and counts
+  std::vector<std::string> corrupt;  // pictures that could not be decoded while near-duplicates were looked for
+};
+struct SplitOptions {
+  std::string validation_folder;  // --val-data; empty: find or split
+  double validation_fraction = 0.2;
+  uint64_t seed = 0;
+  unsigned workers = 2;
+};
+// NotFound, Io, CorruptFile, InvalidArgument; Incompatible where the parts' class names differ, listing them.
+Result<DataSplit> open_data(const std::string& folder, const SplitOptions& options);
+
+}  // namespace resnetft
