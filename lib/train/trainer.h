@@ -54,20 +54,21 @@ struct TrainSpec {
 enum class Stopped { Completed, Early, Time, Signal };
 
 struct TrainOutcome {
-  std::shared_ptr<const Model> model;  // the best by the metric
+  std::shared_ptr<const Model> model;  // the best by the metric; none before the first epoch has ended
   uint32_t epochs = 0, best_epoch = 0;
   bool best_is_ema = false;
   ClassificationScores scores;       // of the model on `validation`
   std::vector<EpochReport> history;  // the whole run's, also what came before a resume
   Stopped stopped = Stopped::Completed;
+  std::optional<Error> diverged;  // the loss was not finite: the step and hints; `model` is the best before it, or none
   double seconds = 0, images_per_second = 0;
   size_t skipped_images = 0;
 };
 
 // Incompatible where a resume differs in what changes the result, naming it; CorruptFile where pictures beyond the
-// budget cannot be decoded; Internal with step and hints where the loss is not finite; OutOfMemory with the batch that
-// would fit; Io. A stop request ends the run cleanly after its step, with a checkpoint. DeviceUnavailable, Incompatible
-// as torch_module().
+// budget cannot be decoded; OutOfMemory with the batch that would fit; Io. A stop request ends the run cleanly after
+// its step, with a checkpoint. DeviceUnavailable, Incompatible as torch_module(). A loss that is not finite is an
+// outcome, not an error, so that the best model before it is not lost.
 Result<TrainOutcome> train(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop);
 
 }  // namespace resnetft
