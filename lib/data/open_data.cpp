@@ -56,7 +56,7 @@ std::string split_text(const std::string& folder, const Split& split, const Spli
                      std::to_string(split.validation.size()) + " (" + share + " of each class) to judge by";
   if (split.duplicate_groups == 0) return text + "; no near-duplicates";
   text.append("; ").append(std::to_string(split.duplicate_pictures)).append(" pictures are near-duplicates in ");
-  text.append(std::to_string(split.duplicate_groups)).append(" groups, ");
+  text.append(std::to_string(split.duplicate_groups)).append(split.duplicate_groups == 1 ? " group, " : " groups, ");
   return text + (split.at_random ? "which were torn apart, at random: else a class would have no validation picture"
                                  : "which stay on one side");
 }

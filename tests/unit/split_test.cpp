@@ -236,7 +236,7 @@ TEST_F(OpenData, CopiesStayTogetherAndAreCounted) {
   write_class("d/a", 20, 0);
   for (int i = 0; i < 5; ++i) write("d/a/copy" + std::to_string(i) + ".ppm", 3);
   const DataSplit data = open_data(folder_.file("d"), {}).value();
-  EXPECT_NE(data.how.find("6 pictures are near-duplicates in 1 groups, which stay on one side"), std::string::npos)
+  EXPECT_NE(data.how.find("6 pictures are near-duplicates in 1 group, which stay on one side"), std::string::npos)
       << data.how;
 }
 
