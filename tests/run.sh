@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Sets up, builds and runs the tests. Arguments narrow the suites: tests/run.sh unit
+# Sets up, builds and runs the tests, all but the suite `long`. Arguments narrow the suites: tests/run.sh unit
 # The last line is "N passed, N failed, N skipped"; the exit status is 0 only if none failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,6 +11,7 @@ clang-format --dry-run --Werror $(git ls-files '*.cpp' '*.h')
 meson compile -C build
 
 suites=()
+[ $# != 0 ] || suites=(--no-suite long)
 for suite in "$@"; do suites+=(--suite "$suite"); done
 status=0
 rm -f build/meson-logs/testlog.junit.xml

@@ -28,7 +28,7 @@ class BadPictures(cli.Case):
         good, corrupt, missing = None, "corrupt-file", "not-found"
         tiff = (cli.ROOT / "tests/fuzz/corpus/image_file/lzw.tiff").read_bytes()
         table = [
-            (self.write("damaged.tiff", tiff[:20] + bytes(60) + tiff[80:]), corrupt),
+            (self.write("cut.tiff", tiff[:len(tiff) // 2]), corrupt),
             (self.write("letters.ppm", "P3 2 2 255\n1 2 x y\n"), corrupt),
             (self.write("empty.jpg", b""), corrupt),
             (self.write("cut.jpg", jpeg[:len(jpeg) // 2]), corrupt),

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """ft-tool benchmark: the keys of its JSON, and that they agree with each other."""
+import os
+
 import cli
 
 KEYS = ["what", "arch", "batch-size", "precision", "engine", "device", "threads", "images-per-second", "latency-ms",
@@ -24,6 +26,12 @@ class Benchmark(cli.Case):
         self.assertEqual((answer["what"], answer["arch"], answer["batch-size"]), ("inference", "resnet20", 4))
         self.assertEqual((answer["device"], answer["precision"], answer["threads"]), ("cpu", "fp32", 1))
         self.assertIn(answer["engine"], ("onednn", "reference"))
+
+    def test_a_small_net_takes_one_thread_and_a_large_one_all(self):
+        self.assertEqual(self.json_of("benchmark", "--arch", "resnet20", "--batch-size", 1, *SHORT)["threads"], 1)
+        if len(os.sched_getaffinity(0)) < 18:  # ResNet-18: 1.8 * 10^9 multiply-adds
+            self.assertEqual(self.json_of("benchmark", "--arch", "resnet18", "--batch-size", 1, *SHORT)["threads"],
+                             len(os.sched_getaffinity(0)))
 
     def test_inference_with_a_model_file(self):
         answer = self.json_of("benchmark", "--model-file", self.model(), *SHORT)

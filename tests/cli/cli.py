@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of ft-tool share: running it, a tiny model, pictures, and a report of each test in TAP, which meson
-reads. FT_TOOL names the program."""
+"""What the tests of ft-tool share: running it, a tiny model, pictures. FT_TOOL names the program."""
 import array
 import json
 import os
@@ -15,6 +14,8 @@ import unittest
 import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests/support"))
+from tap import main  # noqa: E402, F401
 FT_TOOL = os.environ["FT_TOOL"]
 GOLDEN_PICTURES = ROOT / "tests/data/preprocess"
 DATA = pathlib.Path(os.environ.get("RESNETFT_DATA", ROOT / "../shared/data"))
@@ -126,29 +127,3 @@ class Case(unittest.TestCase):
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         for part in parts:
             self.assertIn(part, done.stderr)
-
-
-class TapResult(unittest.TestResult):
-    """Prints a line for each test as it ends."""
-
-    def startTest(self, test):
-        super().startTest(test)
-        self.bad_before = len(self.failures) + len(self.errors)
-        self.skipped_before = len(self.skipped)
-
-    def stopTest(self, test):
-        super().stopTest(test)
-        bad = len(self.failures) + len(self.errors) > self.bad_before
-        skip = f" # SKIP {self.skipped[-1][1]}" if len(self.skipped) > self.skipped_before else ""
-        name = test.id().removeprefix("__main__.")
-        print(f"{'not ok' if bad else 'ok'} {self.testsRun} - {name}{skip}", flush=True)
-
-
-def main():
-    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
-    print(f"1..{suite.countTestCases()}", flush=True)
-    result = TapResult()
-    suite.run(result)
-    for _, text in result.failures + result.errors:
-        print("".join(f"# {line}\n" for line in text.splitlines()), end="")
-    sys.exit(not result.wasSuccessful())

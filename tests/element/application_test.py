@@ -3,9 +3,13 @@
 # An application in Python: reads messages, metas, signals and properties, calls actions. argv[1]: a colour model's
 # file.
 import os
+import pathlib
 import subprocess
 import sys
 import unittest
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import tap  # noqa: E402
 
 import gi
 gi.require_version("Gst", "1.0")
@@ -122,4 +126,4 @@ def leaks_of(steps):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    tap.main()

@@ -87,10 +87,11 @@ TEST_F(LongTest, MemoryGrowsLessThanAMebibyteFromFrame10000To100000) {
   EXPECT_LT(at_end, at_start + 1024 * 1024);
 }
 
+// The least of a hundred swaps: a loader thread at work holds 2 MiB more for a moment.
 TEST_F(LongTest, MemoryGrowsLessThanAMebibyteOverAThousandSwaps) {
   const std::array files = {save("a.safetensors", stubborn_model("a")), save("b.safetensors", stubborn_model("b"))};
   ElementHarness harness({{"model-file", files[0]}, {"threads", "1"}});
-  size_t at_start = 0;
+  size_t at_start = SIZE_MAX, at_end = SIZE_MAX;
   for (guint64 swap = 1; swap <= 1000; ++swap) {
     gboolean accepted = FALSE;
     g_signal_emit_by_name(harness.element(), "load-model", files[swap % 2].c_str(), &accepted);
@@ -98,10 +99,10 @@ TEST_F(LongTest, MemoryGrowsLessThanAMebibyteOverAThousandSwaps) {
       harness.label_of(kRed);
       harness.messages();
     }
-    if (swap == 100) at_start = resident_bytes();
+    if (swap > 100 && swap <= 200) at_start = std::min(at_start, resident_bytes());
+    if (swap > 900) at_end = std::min(at_end, resident_bytes());
   }
-  const size_t at_end = resident_bytes();
-  std::printf("resident: %zu KiB after 100 swaps, %zu KiB after 1,000\n", at_start / 1024, at_end / 1024);
+  std::printf("resident: %zu KiB after 100 swaps, %zu KiB after 900\n", at_start / 1024, at_end / 1024);
   EXPECT_LT(at_end, at_start + 1024 * 1024);
 }
 

@@ -1,17 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Proves that the README's property table is what the element has. `readme_test.py --print` prints the table."""
+"""Proves that the README says what the element has, and that its examples do what they say. `--print` prints the
+property table. Arguments: a colour model's file, the folder of libresnetft.so."""
+import os
 import pathlib
+import re
+import subprocess
 import sys
+import tempfile
 import unittest
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import tap  # noqa: E402
 
 import gi
 
 gi.require_version("Gst", "1.0")
 from gi.repository import GObject, Gst  # noqa: E402
 
-README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
-
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
 
 TYPES = {"gchararray": "string", "gboolean": "boolean", "guint": "uint", "guint64": "uint64", "gdouble": "double",
          "GStrv": "strv", "GstStructure": "GstStructure"}
@@ -59,7 +67,30 @@ def table(element_name):
     return "\n".join(rows)
 
 
+def example(language):
+    return re.search(rf"^```{language}\n(.*?)^```$", README.read_text(encoding="utf-8"), re.M | re.S).group(1)
+
+
 class Readme(unittest.TestCase):
+    def test_the_python_example_hears_the_label(self):
+        done = subprocess.run([sys.executable, "-c", example("python"), MODEL], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"^0 red 0\.99\d+\n$")
+
+    def test_the_cpp_example_compiles_and_names_three_classes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = pathlib.Path(folder, "program")
+            program.with_suffix(".cpp").write_text(example("cpp"))
+            done = subprocess.run(["c++", "-std=c++20", "-Wall", "-Wextra", "-Werror", f"{program}.cpp", "-o", program,
+                                   f"-I{ROOT}/lib/include", f"-L{LIBRARY}", "-lresnetft", f"-Wl,-rpath,{LIBRARY}"],
+                                  capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            done = subprocess.run([program, MODEL], capture_output=True, text=True)
+            self.assertRegex(done.stdout, r"^((red|green|blue) 0\.\d{4}\n){3}$", done.stderr)
+            done = subprocess.run([program, "none.safetensors"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("none.safetensors", done.stderr)
+
     def test_the_property_table_is_what_the_element_has(self):
         self.assertIn(table("resnetclassify"), README.read_text(encoding="utf-8"))
 
@@ -69,4 +100,5 @@ if __name__ == "__main__":
     if "--print" in sys.argv:
         print(table("resnetclassify"))
     else:
-        sys.exit(not unittest.main(exit=False).result.wasSuccessful())
+        MODEL, LIBRARY = (os.path.abspath(argument) for argument in sys.argv[1:3])
+        tap.main()

@@ -14,13 +14,16 @@ import tempfile
 import threading
 import unittest
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import tap  # noqa: E402
+
 import gi
 gi.require_version("Gst", "1.0")
 from gi.repository import GLib, Gst
 
 Gst.init(None)
-SOURCE, BUILD = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-COLOR_MODEL = sys.argv[3]
+SOURCE, BUILD = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
+COLOR_MODEL = os.path.abspath(sys.argv[3])
 del sys.argv[1:4]
 DATA = pathlib.Path(os.environ.get("RESNETFT_DATA", SOURCE / ".." / "shared" / "data"))
 CLIPS = pathlib.Path("/usr/share/doc/opencv-doc/examples/data")
@@ -85,7 +88,7 @@ class LaunchLines(unittest.TestCase):
         self.labels("A test source")
 
     def test_rtsp_in(self):
-        with rtsp_server("videotestsrc pattern=blue num-buffers=60 ! video/x-raw,width=320,height=240,framerate=30/1 ! "
+        with rtsp_server("videotestsrc pattern=blue num-buffers=60 ! video/x-raw,format=I420,width=320,height=240,framerate=30/1 ! "
                          "jpegenc ! rtpjpegpay name=pay0") as url:
             self.assertEqual(self.labels("RTSP in", URL=url), ["blue"])
 
@@ -211,4 +214,4 @@ class rtsp_server:
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    tap.main()

@@ -22,7 +22,7 @@ struct ZipMember {
 };
 
 inline void put(std::string& text, uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> 8 * i);
+  for (int i = 0; i < bytes; ++i) text += i < 8 ? static_cast<char>(value >> 8 * i) : char{0};
 }
 
 inline std::string build_zip(const std::vector<ZipMember>& members) {

@@ -7,6 +7,9 @@ import re
 import sys
 import unittest
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import tap  # noqa: E402
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 AREAS = ["base", "image", "device", "model", "data", "infer", "train", "live"]
 # Where the public header of a name is implemented.
@@ -62,4 +65,4 @@ class Borders(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    sys.exit(not unittest.main(exit=False).result.wasSuccessful())
+    tap.main()

@@ -42,7 +42,8 @@ TEST(ZipEntries, AreSpansOfTheArchive) {
 }
 
 TEST(ZipEntries, HaveSizesAndOffsetsIn64BitsWhereTheDirectorySaysSo) {
-  const ZipEntries entries = read(build_zip({{"a", "one"}, {.name = "b", .data = "two", .zip64 = true}}));
+  const std::string archive = build_zip({{"a", "one"}, {.name = "b", .data = "two", .zip64 = true}});
+  const ZipEntries entries = read(archive);
   EXPECT_EQ(text_of(entries.at("b")), "two");
 }
 

@@ -35,7 +35,7 @@ struct ClassifierOptions {
   std::string device = "auto";     // auto, cpu
   std::string precision = "auto";  // auto (fp32 on the CPU), fp32, bf16
   std::string engine = "auto";     // auto, onednn, reference
-  int threads = 0;                 // 0: as many as the process may use
+  int threads = 0;                 // 0: one for each 10^8 multiply-adds of a batch, at most what the process may use
   int max_batch = 1;
   std::optional<ResizeMode> resize_mode;  // none: as the card says
 };

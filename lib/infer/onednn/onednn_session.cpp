@@ -5,7 +5,7 @@
 #include <cstring>
 #include <unordered_map>
 
-#include "device/thread_budget.h"
+#include "device/parallel_run.h"
 #include "infer/onednn/memory_block.h"
 
 namespace resnetft::onednn {
@@ -58,7 +58,7 @@ class OnednnSession : public Session {
       return Error{ErrorCode::InvalidArgument, "a run of " + std::to_string(batch) + " pictures",
                    "this session takes 1 to " + std::to_string(shape_.max_batch)};
     return guarded("running the oneDNN engine", [&]() -> Status {
-      ThreadBudget(shape_.threads).apply();
+      const ParallelRun parallel(shape_.threads);
       for (int first = 0; first < batch;) {
         const auto fits = [&](const BoundPlan& plan) { return plan.batch <= batch - first; };
         BoundPlan& plan = *std::find_if(plans_.begin(), plans_.end(), fits);

@@ -8,7 +8,7 @@
 #include <atomic>
 
 #include "base/log.h"
-#include "device/thread_budget.h"
+#include "device/parallel_run.h"
 #include "device/torch/guarded.h"
 #include "model/torch/resnet_weights.h"
 
@@ -55,7 +55,7 @@ class ReferenceSession : public Session {
           "a batch of " + std::to_string(batch) + " in a session for 1 to " + std::to_string(engine_->spec().max_batch),
           ""};
     return guarded("running the reference engine", [&] {
-      ThreadBudget(engine_->spec().threads).apply();
+      const ParallelRun parallel(engine_->spec().threads);
       const c10::InferenceMode inference;
       const at::Tensor pictures = input_.narrow(0, 0, batch).to(scalar_type(engine_->spec().precision));
       const at::Tensor features = engine_->net().features(pictures);

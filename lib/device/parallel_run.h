@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// A stretch of work on several threads: with the threads that it may use, and waits that suit what else the machine
+// does.
+#pragma once
+
+#include <chrono>
+
+namespace resnetft {
+
+// Lives around the work, in the thread that calls it. Applies the budget as ThreadBudget does, and learns for the
+// process how OpenMP's threads should wait. Cheap: two clocks, where there is more than one thread.
+class ParallelRun {
+ public:
+  explicit ParallelRun(int threads);
+  ~ParallelRun();
+  ParallelRun(const ParallelRun&) = delete;
+  ParallelRun& operator=(const ParallelRun&) = delete;
+
+ private:
+  bool parallel_;
+  std::chrono::nanoseconds wall_start_{};
+  std::chrono::nanoseconds cpu_start_{};
+};
+
+}  // namespace resnetft
