@@ -59,6 +59,21 @@ TEST(TrainParts, EveryOptimiserIsTorchs) {
   }
 }
 
+TEST(TrainParts, WithoutMomentumSgdIsTheGradientTimesTheRate) {
+  for (const Optimizer kind : {Optimizer::Sgd, Optimizer::SgdNesterov}) {
+    Recipe recipe;
+    recipe.opt = kind;
+    recipe.momentum = 0;
+    at::Tensor parameter = at::ones({3});
+    ParameterOptimizer optimizer(recipe, {{0, 1, {"p"}, {parameter}}});
+    for (int step = 0; step < 2; ++step) {
+      parameter.mutable_grad() = at::full({3}, 0.5);
+      optimizer.step(0.5);
+    }
+    EXPECT_TRUE(at::equal(parameter, at::full({3}, 0.5)));
+  }
+}
+
 TEST(TrainParts, AnOptimiserGoesOnFromItsStateToTheBit) {
   for (const char* name : {"sgd", "sgd-nesterov", "adam", "adamw"}) {
     Recipe recipe;

@@ -48,6 +48,7 @@ TEST(Trainer, TheNumberOfWorkersChangesNoBit) {
 // The names that differ from the base's, without those that `may_learn` accepts.
 std::vector<std::string> frozen_that_moved(const TrainSpec& spec, bool (*may_learn)(const std::string&)) {
   const TrainOutcome outcome = trained(spec);
+  if (!outcome.model) return {"there is no model"};
   std::vector<std::string> moved;
   size_t learned = 0;
   for (const std::string& name : different_tensors(*spec.base, *outcome.model)) {
@@ -76,7 +77,7 @@ TEST(Trainer, WhatIsFrozenKeepsItsBits) {
 
 TEST(Trainer, FrozenNormalisationKeepsStatisticsAndScaleAndOnlyTheFirstWithTrainAffine) {
   const std::vector<std::string> none;
-  TrainSpec spec = texture_training({{"norm", "frozen"}, {"epochs", "1"}}, 48);
+  TrainSpec spec = texture_training({{"norm", "frozen"}, {"epochs", "1"}, {"lr", "1e-6"}}, 48);
   EXPECT_EQ(frozen_that_moved(spec, [](const std::string& name) { return !is_norm(name); }), none);
   spec.recipe.norm_train_affine = true;
   const auto learns = [](const std::string& name) { return name.find(".running_") == std::string::npos; };
@@ -154,7 +155,7 @@ TEST(Trainer, EmaIsJudgedBesideThePlainWeightsAndTheBetterOneIsTheModel) {
 }
 
 TEST(Trainer, AccumulatedBatchesAreOneLargeBatchWhereNormalisationIsFrozen) {
-  const testing::Settings settings = {{"norm", "frozen"}, {"epochs", "1"}, {"momentum", "0"}};
+  const testing::Settings settings = {{"norm", "frozen"}, {"epochs", "1"}, {"momentum", "0"}, {"lr", "1e-6"}};
   TrainSpec large = texture_training(settings, 48), small = texture_training(settings, 48);
   small.recipe.batch_size = 8;
   small.recipe.grad_accum_steps = 2;
