@@ -13,7 +13,9 @@
 namespace resnetft::tool {
 namespace {
 
-std::array<Verb, 5> verbs() { return {predict_verb(), eval_verb(), inspect_verb(), convert_verb(), benchmark_verb()}; }
+std::array<Verb, 6> verbs() {
+  return {predict_verb(), eval_verb(), dataset_verb(), inspect_verb(), convert_verb(), benchmark_verb()};
+}
 
 std::string overview() {
   std::string text =

@@ -10,6 +10,7 @@ Verb predict_verb();
 Verb eval_verb();
 Verb inspect_verb();
 Verb convert_verb();
+Verb dataset_verb();
 Verb benchmark_verb();
 
 }  // namespace resnetft::tool
