@@ -346,8 +346,11 @@ constexpr RecipeRow kRows[] = {
 std::span<const RecipeRow> recipe_rows() { return kRows; }
 
 std::string number_text(double value) {
-  char text[32];
-  const std::to_chars_result end = std::to_chars(text, text + sizeof text, value);
+  char text[64];
+  const double size = std::abs(value);
+  const bool plain = size == 0 || (size >= 1e-5 && size < 1e15);
+  const std::to_chars_result end =
+      std::to_chars(text, text + sizeof text, value, plain ? std::chars_format::fixed : std::chars_format::general);
   return {text, end.ptr};
 }
 

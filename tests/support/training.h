@@ -53,7 +53,7 @@ inline TrainSpec texture_training(const Settings& settings, size_t pictures = 96
   spec.base = tiny_model(7);
   spec.card = spec.base->card();
   spec.train = texture_dataset(pictures, 1);
-  spec.validation = texture_dataset(30, 2);
+  spec.validation = texture_dataset(12, 2);
   const Settings defaults = {{"trainable", "all"}, {"epochs", "2"},  {"batch-size", "16"}, {"lr", "0.02"},
                              {"threads", "2"},     {"workers", "2"}, {"cache", "none"}};
   for (const Settings* list : {&defaults, &settings})

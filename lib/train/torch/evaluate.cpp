@@ -6,6 +6,7 @@
 
 #include <numeric>
 
+#include "train/torch/parameters.h"
 #include "train/torch/step.h"
 
 namespace resnetft {
@@ -20,13 +21,16 @@ void add_all(ClassificationMeter& meter, const at::Tensor& logits, const at::Ten
     meter.add(static_cast<size_t>(truth[i]), {row, classes});
 }
 
-Result<ClassificationScores> judge(const ResNet& net, BatchSource& source, size_t images, size_t classes,
-                                   const std::function<bool(size_t done)>& pause) {
+}  // namespace
+
+Result<ClassificationScores> evaluate(ResNet& net, BatchSource& source, size_t images,
+                                      const std::function<bool(size_t done)>& pause) {
+  const EvaluationMode evaluation(net);
+  const c10::InferenceMode inference;
+  ClassificationMeter meter(static_cast<size_t>(net.named_parameters()[net.head_name() + ".bias"].size(0)));
   std::vector<size_t> order(images);
   std::iota(order.begin(), order.end(), size_t{0});
   source.start(std::move(order), 0, 0);
-  ClassificationMeter meter(classes);
-  const c10::InferenceMode inference;
   for (size_t done = 0;;) {
     Result<std::optional<TrainBatch>> batch = source.next();
     if (!batch) return batch.error();
@@ -37,20 +41,6 @@ Result<ClassificationScores> judge(const ResNet& net, BatchSource& source, size_
     done += static_cast<size_t>(pictures.class_ids.size(0));
     if (!pause(done)) return Error{ErrorCode::Cancelled, "evaluation was stopped", ""};
   }
-}
-
-}  // namespace
-
-Result<ClassificationScores> evaluate(ResNet& net, BatchSource& source, size_t images,
-                                      const std::function<bool(size_t done)>& pause) {
-  std::vector<std::shared_ptr<torch::nn::Module>> training;
-  for (const std::shared_ptr<torch::nn::Module>& module : net.modules())
-    if (module->is_training()) training.push_back(module);
-  net.eval();
-  const size_t classes = static_cast<size_t>(net.named_parameters()[net.head_name() + ".bias"].size(0));
-  Result<ClassificationScores> scores = judge(net, source, images, classes, pause);
-  for (const std::shared_ptr<torch::nn::Module>& module : training) module->train();
-  return scores;
 }
 
 }  // namespace resnetft

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <numeric>
@@ -45,12 +46,19 @@ at::Tensor run_stage(const ResNet& net, Stage stage, const at::Tensor& pictures)
 }
 
 // Gathers rows, so it owns no more than a batch.
-class StoredSource : public BatchSource {
+class RowSource : public BatchSource {
  public:
-  StoredSource(Stage stage, size_t batch_size, std::vector<int64_t> shape, std::vector<int64_t> class_ids)
-      : stage_(stage), batch_size_(batch_size), shape_(std::move(shape)), class_ids_(std::move(class_ids)) {}
+  RowSource(Stage stage, std::unique_ptr<FeatureStore> store, std::vector<int64_t> shape,
+            std::vector<int64_t> class_ids, size_t batch_size)
+      : stage_(stage),
+        store_(std::move(store)),
+        shape_(std::move(shape)),
+        class_ids_(std::move(class_ids)),
+        batch_size_(batch_size) {
+    for (const int64_t extent : shape_) row_floats_ *= static_cast<size_t>(extent);
+    shape_.insert(shape_.begin(), 0);
+  }
 
-  static constexpr int64_t kMissing = -1;
   Stage stage() const override { return stage_; }
   void start(std::vector<size_t> order, uint32_t, size_t first_batch) override {
     order_ = std::move(order);
@@ -60,43 +68,30 @@ class StoredSource : public BatchSource {
   Result<std::optional<TrainBatch>> next() override {
     if (next_ >= order_.size()) return std::optional<TrainBatch>();
     const size_t end = std::min(order_.size(), next_ + batch_size_);
-    std::vector<size_t> rows;
+    rows_.clear();
     for (; next_ < end; ++next_)
-      if (class_ids_[order_[next_]] != kMissing) rows.push_back(order_[next_]);
-    const int64_t count = static_cast<int64_t>(rows.size());
-    std::vector<int64_t> shape = shape_;
-    shape.insert(shape.begin(), count);
-    TrainBatch batch{at::empty(shape), at::empty({count}, at::kLong)};
-    const size_t row_bytes = static_cast<size_t>(count > 0 ? batch.input[0].numel() : 0) * sizeof(float);
+      if (class_ids_[order_[next_]] != kNoRow) rows_.push_back(order_[next_]);
+    const int64_t count = static_cast<int64_t>(rows_.size());
+    shape_[0] = count;
+    TrainBatch batch{at::empty(shape_), at::empty({count}, at::kLong)};
     float* values = batch.input.mutable_data_ptr<float>();
     int64_t* class_ids = batch.class_ids.mutable_data_ptr<int64_t>();
-    for (size_t i = 0; i < rows.size(); ++i) {
-      std::memcpy(values + i * (row_bytes / sizeof(float)), store->row(rows[i]), row_bytes);
-      class_ids[i] = class_ids_[rows[i]];
+    for (size_t i = 0; i < rows_.size(); ++i) {
+      std::memcpy(values + i * row_floats_, store_->row(rows_[i]), row_floats_ * sizeof(float));
+      class_ids[i] = class_ids_[rows_[i]];
     }
     if (stage_ == Stage::LastStage) batch.input = batch.input.permute({0, 3, 1, 2});
     return std::optional<TrainBatch>(std::move(batch));
   }
 
-  // Takes what the trunk made of the pictures from `first` on, less the corrupt ones.
-  void keep(const at::Tensor& output, const Batch& batch) {
-    at::Tensor rows = output.to(at::kFloat);
-    rows = (stage_ == Stage::LastStage ? rows.permute({0, 2, 3, 1}) : rows).contiguous();
-    const size_t floats = static_cast<size_t>(rows.numel()) / batch.indexes.size();
-    for (size_t i = 0; i < batch.indexes.size(); ++i) {
-      std::memcpy(store->row(batch.indexes[i]), rows.const_data_ptr<float>() + i * floats, floats * sizeof(float));
-      class_ids_[batch.indexes[i]] = batch.class_ids[i];
-    }
-  }
-
-  std::unique_ptr<FeatureStore> store;
-
  private:
   Stage stage_;
+  std::unique_ptr<FeatureStore> store_;
+  std::vector<int64_t> shape_;  // of a batch
+  std::vector<int64_t> class_ids_;
   size_t batch_size_;
-  std::vector<int64_t> shape_;      // of a row; [H, W, C] of a feature map
-  std::vector<int64_t> class_ids_;  // of each picture of the dataset
-  std::vector<size_t> order_;
+  size_t row_floats_ = 1;
+  std::vector<size_t> order_, rows_;
   size_t next_ = 0;
 };
 
@@ -107,8 +102,25 @@ std::vector<int64_t> row_shape(const ResNet& net, Stage stage, int width, int he
   return {output.size(2), output.size(3), output.size(1)};
 }
 
-Status fill(StoredSource& source, const ResNet& net, BatchLoader& loader, const LoaderSpec& spec, CorruptLog& corrupt,
-            const std::function<bool(size_t done)>& pause) {
+// What one pass over the pictures leaves.
+struct Computed {
+  std::unique_ptr<FeatureStore> store;
+  std::vector<int64_t> class_ids;  // kNoRow where a picture could not be decoded
+};
+
+void keep(const at::Tensor& output, Stage stage, const Batch& batch, Computed& computed) {
+  at::Tensor rows = output.to(at::kFloat);
+  rows = (stage == Stage::LastStage ? rows.permute({0, 2, 3, 1}) : rows).contiguous();
+  const size_t floats = static_cast<size_t>(rows.numel()) / batch.indexes.size();
+  for (size_t i = 0; i < batch.indexes.size(); ++i) {
+    std::memcpy(computed.store->row(batch.indexes[i]), rows.const_data_ptr<float>() + i * floats,
+                floats * sizeof(float));
+    computed.class_ids[batch.indexes[i]] = batch.class_ids[i];
+  }
+}
+
+Status compute(Computed& computed, const ResNet& net, Stage stage, BatchLoader& loader, const LoaderSpec& spec,
+               CorruptLog& corrupt, const std::function<bool(size_t done)>& pause) {
   std::vector<size_t> order(spec.dataset->size());
   std::iota(order.begin(), order.end(), size_t{0});
   loader.start(std::move(order), 0);
@@ -122,7 +134,7 @@ Status fill(StoredSource& source, const ResNet& net, BatchLoader& loader, const 
       const at::Tensor pictures =
           at::from_blob(batch->pictures.data(), {count, spec.output.crop_height, spec.output.crop_width, 3}, at::kFloat)
               .permute({0, 3, 1, 2});
-      source.keep(run_stage(net, source.stage(), pictures), *batch);
+      keep(run_stage(net, stage, pictures), stage, *batch, computed);
     }
     done += batch->indexes.size();
     if (!pause(done)) return Error{ErrorCode::Cancelled, "computing features was stopped", ""};
@@ -146,6 +158,11 @@ Result<std::unique_ptr<FeatureStore>> FeatureStore::create(const std::string& fo
 
 FeatureStore::~FeatureStore() { munmap(values_, bytes_); }
 
+std::unique_ptr<BatchSource> row_source(Stage stage, std::unique_ptr<FeatureStore> store, std::vector<int64_t> shape,
+                                        std::vector<int64_t> class_ids, size_t batch_size) {
+  return std::make_unique<RowSource>(stage, std::move(store), std::move(shape), std::move(class_ids), batch_size);
+}
+
 size_t stage_floats(const ResNet& net, Stage stage, int width, int height) {
   size_t floats = 1;
   for (const int64_t extent : row_shape(net, stage, width, height)) floats *= static_cast<size_t>(extent);
@@ -164,13 +181,13 @@ Result<std::unique_ptr<BatchSource>> feature_source(ResNet& net, Stage stage, co
   if (!pictures) return pictures.error();
   const std::vector<int64_t> shape = row_shape(net, stage, spec.output.crop_width, spec.output.crop_height);
   const size_t floats = stage_floats(net, stage, spec.output.crop_width, spec.output.crop_height);
-  auto source = std::make_unique<StoredSource>(stage, loader.batch_size, shape,
-                                               std::vector<int64_t>(spec.dataset->size(), StoredSource::kMissing));
-  Result<std::unique_ptr<FeatureStore>> store = FeatureStore::create(folder, spec.dataset->size(), floats);
+  const size_t count = spec.dataset->size();
+  Result<std::unique_ptr<FeatureStore>> store = FeatureStore::create(folder, count, floats);
   if (!store) return store.error();
-  source->store = std::move(*store);
-  if (const Status status = fill(*source, net, **pictures, spec, corrupt, pause); !status) return status.error();
-  return std::unique_ptr<BatchSource>(std::move(source));
+  Computed computed{std::move(*store), std::vector<int64_t>(count, kNoRow)};
+  if (const Status status = compute(computed, net, stage, **pictures, spec, corrupt, pause); !status)
+    return status.error();
+  return row_source(stage, std::move(computed.store), shape, std::move(computed.class_ids), loader.batch_size);
 }
 
 }  // namespace resnetft

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "model/torch/resnet.h"
 #include "train/torch/batch_source.h"
@@ -29,6 +30,12 @@ class FeatureStore {
   float* values_;
   size_t bytes_, row_floats_;
 };
+
+// Batches of rows that somebody computed: `shape` of a row ([F], or [H, W, C] at LastStage), the class of each row or
+// kNoRow where there is none.
+inline constexpr int64_t kNoRow = -1;
+std::unique_ptr<BatchSource> row_source(Stage stage, std::unique_ptr<FeatureStore> store, std::vector<int64_t> shape,
+                                        std::vector<int64_t> class_ids, size_t batch_size);
 
 // The floats of a picture at that stage (LastStage or Features), for pictures of this size.
 size_t stage_floats(const ResNet& net, Stage stage, int width, int height);

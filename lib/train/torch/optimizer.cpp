@@ -53,8 +53,9 @@ void ParameterOptimizer::step_group(Group& group, double rate) {
   if (!is_adam(kind_)) {
     // The buffer begins at zero, which gives momentum * 0 + gradient: the same as is_first_step, and a resume needs no
     // flag.
+    if (momentum_ == 0) first.clear();  // as the kernel wants it
     at::_fused_sgd_(parameters, gradients, first, group.what.weight_decay, momentum_, rate, /*dampening=*/0,
-                    kind_ == Optimizer::SgdNesterov, /*maximize=*/false, /*is_first_step=*/false);
+                    kind_ == Optimizer::SgdNesterov && momentum_ > 0, /*maximize=*/false, /*is_first_step=*/false);
     return;
   }
   const std::vector<at::Tensor> steps(parameters.size(), steps_);

@@ -57,6 +57,17 @@ void freeze(ResNet& net, const Recipe& recipe, Normalization normalization) {
     if (is_normalization_tensor(item.key())) item.value().set_requires_grad(false);
 }
 
+EvaluationMode::EvaluationMode(ResNet& net) {
+  for (const std::shared_ptr<torch::nn::Module>& module : net.modules(/*include_self=*/false))
+    modes_.emplace_back(module, module->is_training());
+  net.eval();
+}
+
+// train() goes down to a module's children, whose own turn comes later.
+EvaluationMode::~EvaluationMode() {
+  for (const auto& [module, training] : modes_) module->train(training);
+}
+
 std::vector<ParameterGroup> parameter_groups(const ResNet& net, const Recipe& recipe) {
   const std::map<std::string, int> depths = depths_of(net);
   const int head = depths.at(net.head_name() + ".weight");

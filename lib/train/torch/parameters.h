@@ -3,8 +3,10 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "model/torch/resnet.h"
@@ -20,6 +22,18 @@ bool is_normalization_tensor(std::string_view name);
 // statistics keep their bits; with frozen normalisation its scale and shift keep theirs too, unless
 // recipe.norm_train_affine. `recipe.trainable` is Head, Layer4 (the last stage) or All.
 void freeze(ResNet& net, const Recipe& recipe, Normalization normalization);
+
+// Puts the whole net into evaluation mode while it lives; then each module is back in its own mode.
+class EvaluationMode {
+ public:
+  explicit EvaluationMode(ResNet& net);
+  ~EvaluationMode();
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
+
+ private:
+  std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> modes_;  // parents before children
+};
 
 // The parameters that learn, grouped by weight decay and share of the learning rate. Weight decay as in torchvision's
 // set_weight_decay; the share of block i of n is layer_decay^(n - i), the stem counting as 0 and the head as n (BEiT,

@@ -102,7 +102,6 @@ class Run {
       : run_(spec, observer, std::move(stop)) {}
 
   Result<TrainOutcome> perform() {
-    ThreadBudget(static_cast<int>(run_.spec.recipe.threads)).apply();
     if (Status begun = begin(); !begun) return begun.error();
     for (const Phase& phase : phases_of(run_.spec.recipe)) {
       if (phase.recipe.epochs > 0 && run_.state.epochs >= phase.last_epoch()) continue;
@@ -126,6 +125,7 @@ class Run {
     run_.identity = identity_of(run_);
     note_odd_classes(run_);
     if (!run_.spec.resume_file.empty()) return resume();
+    ThreadBudget(static_cast<int>(run_.spec.recipe.threads)).apply();
     return run_.spec.recipe.adapt_norm > 0 ? adapt() : Status::success();
   }
 
@@ -172,6 +172,7 @@ class Run {
   }
 
   Result<Going> run_phase(const Phase& phase) {
+    ThreadBudget(static_cast<int>(run_.spec.recipe.threads)).apply();
     freeze(*run_.net, phase.recipe, run_.card.normalization);
     PhaseParts parts;
     parts.optimizer = std::make_unique<ParameterOptimizer>(phase.recipe, parameter_groups(*run_.net, phase.recipe));
@@ -187,11 +188,21 @@ class Run {
       if (opened.error().code == ErrorCode::Cancelled) return run_.may_go_on();
       return opened.error();
     }
+    ThreadBudget(threads_for(*parts.train, phase.recipe)).apply();
     if (run_.state.history.empty() && run_.state.batches == 0) {
       const Result<Going> going = judge_base(parts);
       if (!going || *going != Going::On) return going;
     }
     return run_epochs(phase, parts);
+  }
+
+  // Starting threads for the products of a small head takes longer than the products.
+  int threads_for(const BatchSource& source, const Recipe& recipe) const {
+    constexpr double kWorthThreads = 1e7;  // multiplications
+    const at::Tensor weight = run_.tensors.at(run_.net->head_name() + ".weight");
+    const double products = static_cast<double>(weight.numel()) * recipe.batch_size;
+    const bool small = source.stage() == Stage::Features && products < kWorthThreads;
+    return small ? 1 : static_cast<int>(recipe.threads);
   }
 
   // From the plan of all phases, so that a resume counts on.

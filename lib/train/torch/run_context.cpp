@@ -24,8 +24,9 @@ double RunContext::seconds() const { return std::chrono::duration<double>(Clock:
 void RunContext::progress(const TrainProgress& progress) {
   constexpr std::chrono::milliseconds kBetween(100);
   const Clock::time_point now = Clock::now();
-  if (!observer.progress || now - last_progress_ < kBetween) return;
+  if (!observer.progress || (now - last_progress_ < kBetween && progress.phase == last_phase_)) return;
   last_progress_ = now;
+  last_phase_ = progress.phase;
   observer.progress(progress);
 }
 

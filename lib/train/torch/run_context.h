@@ -37,7 +37,7 @@ class RunContext {
   void note(const std::string& sentence) const;
   Going may_go_on() const;
   double seconds() const;  // since this session began
-  // Tells the caller, at most ten times a second.
+  // Tells the caller, at most ten times a second and whenever a phase begins.
   void progress(const TrainProgress& progress);
   Status save(const PhaseParts& parts) const;
 
@@ -46,6 +46,7 @@ class RunContext {
   std::stop_token stop_;
   Clock::time_point begin_ = Clock::now();
   Clock::time_point last_progress_;
+  std::string last_phase_;
 };
 
 // Trains the epoch under way, from state.batches on, to its end or to where it has to stop.

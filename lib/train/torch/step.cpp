@@ -5,7 +5,11 @@
 #include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
+
+#include "train/torch/parameters.h"
 
 namespace resnetft {
 namespace {
@@ -28,25 +32,6 @@ class Autocast {
 
  private:
   bool on_;
-};
-
-// Evaluation mode for the norms of the whole net while it lives; what was in training mode goes back to it.
-class RunningStatistics {
- public:
-  RunningStatistics(ResNet& net, bool wanted) {
-    if (!wanted) return;
-    for (const std::shared_ptr<torch::nn::Module>& module : net.modules())
-      if (module->is_training()) training_.push_back(module);
-    net.eval();
-  }
-  ~RunningStatistics() {
-    for (const std::shared_ptr<torch::nn::Module>& module : training_) module->train();
-  }
-  RunningStatistics(const RunningStatistics&) = delete;
-  RunningStatistics& operator=(const RunningStatistics&) = delete;
-
- private:
-  std::vector<std::shared_ptr<torch::nn::Module>> training_;
 };
 
 int64_t count_correct(const at::Tensor& logits, const at::Tensor& class_ids) {
@@ -99,7 +84,8 @@ StepSums TrainStep::accumulate(Stage stage, TrainBatch batch, const MixDraw& mix
 StepSums TrainStep::by_autograd(Stage stage, const at::Tensor& input, const at::Tensor& targets,
                                 const at::Tensor& class_ids) {
   const int64_t count = class_ids.size(0);
-  const RunningStatistics statistics(net_, count == 1);
+  std::optional<EvaluationMode> running_statistics;
+  if (count == 1) running_statistics.emplace(net_);
   at::Tensor logits;
   {
     const Autocast autocast(recipe_.precision);

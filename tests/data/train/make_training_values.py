@@ -157,20 +157,57 @@ def decays():
             for d, b, s, e in rows]
 
 
+class CifarBlock(torch.nn.Module):
+    """Two 3x3 convolutions with an option-A shortcut (He et al. 2016, section 4.2)."""
+
+    def __init__(self, cin, cout, stride):
+        super().__init__()
+        self.conv1, self.bn1 = torch.nn.Conv2d(cin, cout, 3, stride, 1, bias=False), torch.nn.BatchNorm2d(cout)
+        self.conv2, self.bn2 = torch.nn.Conv2d(cout, cout, 3, 1, 1, bias=False), torch.nn.BatchNorm2d(cout)
+        self.stride, self.grow = stride, cout - cin
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.stride > 1:
+            x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.grow // 2, self.grow // 2))
+        return F.relu(y + x)
+
+
+class CifarNet(torch.nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.conv1, self.bn1 = torch.nn.Conv2d(3, 16, 3, 1, 1, bias=False), torch.nn.BatchNorm2d(16)
+        for stage, (cin, cout) in enumerate(((16, 16), (16, 32), (32, 64))):
+            blocks = [CifarBlock(cin if i == 0 else cout, cout, 2 if stage > 0 and i == 0 else 1) for i in range(3)]
+            setattr(self, f"layer{stage + 1}", torch.nn.Sequential(*blocks))
+        self.linear = torch.nn.Linear(64, classes)
+
+    def forward(self, x):
+        x = self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x))))))
+        return self.linear(x.mean((2, 3)))
+
+
 def gradients():
-    """The zoo's weights of seed 1, two pictures from the rule, training mode: norms and first values of gradients."""
+    """In double, so that the rounding of deep nets hides nothing: two pictures from the rule, training mode. The zoo's
+    weights are of seed 1, the CIFAR net's from the rule."""
     import torchvision
     out = {}
-    for name in ("resnet18", "resnet50", "resnext50_32x4d"):
+    for name in ("resnet20", "resnet18", "resnet50", "resnext50_32x4d"):
         torch.manual_seed(1)
-        net = torchvision.models.get_model(name, weights=None, num_classes=5).train()
-        x = rule((2, 3, 64, 64), 0, 0.25)
-        loss = F.cross_entropy(net(x), torch.tensor([1, 3]))
+        net = CifarNet(5) if name == "resnet20" else torchvision.models.get_model(name, weights=None, num_classes=5)
+        if name == "resnet20":
+            for index, parameter in enumerate(net.parameters()):
+                if parameter.dim() > 1:
+                    fan_in = parameter[0].numel()
+                    parameter.data = rule(tuple(parameter.shape), index, 0.0) * math.sqrt(2 / fan_in)
+            net.linear.bias.data.zero_()
+        net.double().train()
+        loss = F.cross_entropy(net(rule((2, 3, 64, 64), 0, 0.25).double()), torch.tensor([1, 3]))
         loss.backward()
         out[name] = {"loss": loss.item(), "gradients": {}}
         for key, parameter in net.named_parameters():
-            if key.startswith(("conv1", "bn1", "layer1.0.", "layer4.0.", "fc")):
-                out[name]["gradients"][key] = {"norm": parameter.grad.double().norm().item(),
+            if key.startswith(("conv1", "bn1", "layer1.0.", "layer3.0.", "layer4.0.", "fc", "linear")):
+                out[name]["gradients"][key] = {"norm": parameter.grad.norm().item(),
                                                "first": parameter.grad.flatten()[:3].tolist()}
     return out
 
