@@ -4,9 +4,7 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,10 +14,6 @@
 #include "resnetft/error.h"
 
 namespace resnetft {
-
-// Asked with a JPEG's size before it is decoded; the answer, 1, 2, 4 or 8, is the share of each side that is wanted:
-// 2 decodes half of it. Sources that cannot do it give the whole picture.
-using ReduceBy = std::function<int(int width, int height)>;
 
 // Immutable, so thread-safe. Indexes are below size().
 class Dataset {

@@ -101,6 +101,17 @@ void read_header(JpegJob& job) {
   job.orientation = orientation_of(job.decoder);
 }
 
+// DCT coefficients of high frequency are left out, so that each side comes out divided, rounded up.
+void reduce(JpegJob& job, const ReduceBy& reduce_by) {
+  const bool sideways = job.orientation >= Orientation::Transpose;
+  job.decoder.scale_num = 1;
+  job.decoder.scale_denom =
+      static_cast<unsigned>(sideways ? reduce_by(job.height, job.width) : reduce_by(job.width, job.height));
+  jpeg_calc_output_dimensions(&job.decoder);
+  job.width = static_cast<int>(job.decoder.output_width);
+  job.height = static_cast<int>(job.decoder.output_height);
+}
+
 // After `pixels` has its size.
 void read_pixels(JpegJob& job) {
   jpeg_start_decompress(&job.decoder);
@@ -136,7 +147,7 @@ void choose_output(JpegJob& job) {
 
 }  // namespace
 
-Result<DecodedImage> decode_jpeg(std::span<const std::byte> bytes) {
+Result<DecodedImage> decode_jpeg(std::span<const std::byte> bytes, const ReduceBy& reduce_by) {
   JpegJob job{.bytes = bytes};
   job.decoder.err = jpeg_std_error(&job.errors);
   job.decoder.client_data = &job;
@@ -147,6 +158,7 @@ Result<DecodedImage> decode_jpeg(std::span<const std::byte> bytes) {
   bool good = run(job, read_header);
   if (good) {
     if (Status status = check_image_size(job.width, job.height); !status) return status.error();
+    if (reduce_by) reduce(job, reduce_by);
     choose_output(job);
     good = run(job, read_pixels);
   }
