@@ -51,7 +51,7 @@ struct Recipe {
   LrScheduler lr_scheduler = LrScheduler::Cosine;
   double lr_warmup_epochs = 0;
   double lr_min = 0;
-  double lr_step_size = 30;  // epochs
+  double lr_step_size = 0;  // epochs; with plateau the patience; 0: auto, 30 and 5
   double lr_gamma = 0.1;
   double label_smoothing = 0;
   ClassWeights class_weights = ClassWeights::None;
@@ -101,7 +101,16 @@ struct DataFacts {
 };
 std::vector<std::string> resolve_recipe(Recipe& recipe, const DataFacts& facts);
 
+// The recipe of the epochs that --head-epochs puts first: only the head learns, at the rate that `auto` gives a head.
+Recipe head_phase(const Recipe& recipe);
+
 // The learning rate of step `step` of `steps_per_epoch` * epochs; pure. `Plateau` is applied by the trainer on top.
+// Cosine, step and warm-up are torch's CosineAnnealingLR, StepLR and LinearLR (from 0.01), counted in steps rather than
+// epochs; onecycle is OneCycleLR with its defaults, whose rising part a warm-up sets the length of.
 double learning_rate(const Recipe& recipe, uint64_t step, uint64_t steps_per_epoch);
+
+// What Plateau multiplies the rate by after epochs with these values of the metric: torch's ReduceLROnPlateau with
+// patience lr_step_size, threshold 1e-4 (relative) and no cooldown. `lower_is_better` for a loss.
+double plateau_factor(const Recipe& recipe, std::span<const double> metric, bool lower_is_better);
 
 }  // namespace resnetft
