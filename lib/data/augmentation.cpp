@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "data/trivial_augment.h"
 #include "image/geometry.h"
 
 namespace resnetft {
@@ -156,6 +157,9 @@ struct Augmenter::State {
   Status draw_pixels(const ImageView& image, CounterRandom& random, std::span<uint8_t> target) {
     if (Status status = crop(image, random, target); !status) return status;
     if (random.uniform() < spec.flip) flip_rows(target, size.width);
+    const RgbPicture picture{target, size.width, size.height};
+    if (spec.auto_augment == AutoAugment::TaWide) trivial_augment(picture, random);
+    if (spec.color_jitter > 0) jitter_colors(picture, spec.color_jitter, random);
     return Status::success();
   }
 

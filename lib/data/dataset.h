@@ -36,6 +36,8 @@ Result<DatasetPtr> open_image_folder(const std::string& folder);
 // A folder of CIFAR-10 or CIFAR-100 in its binary form (Krizhevsky 2009): `train` or `test` part. CorruptFile names a
 // file whose length does not fit.
 Result<DatasetPtr> open_cifar(const std::string& folder, bool train);
+// Whether open_cifar() would find files there, in the folder or in the one that the archives unpack to.
+bool is_cifar(const std::string& folder);
 
 // Pictures that the caller decoded; they are shared, not copied.
 struct LabelledPicture {

@@ -3,6 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "data/dataset.h"
 
@@ -37,7 +41,7 @@ struct DataSplit {
   std::vector<std::string> corrupt;  // pictures that could not be decoded while near-duplicates were looked for
 };
 struct SplitOptions {
-  std::string validation_folder;  // --val-data; empty: find or split
+  std::string validation_folder = {};  // --val-data; empty: find or split
   double validation_fraction = 0.2;
   uint64_t seed = 0;
   unsigned workers = 2;

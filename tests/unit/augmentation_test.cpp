@@ -196,6 +196,21 @@ TEST(Augmentation, ErasingCutsOneRectangleOfThePapersAreaAndRatio) {
   EXPECT_NEAR(largest, 0.33, 0.02);
 }
 
+TEST(Augmentation, ColorJitterAndTrivialAugmentChangeWhatTheCropGave) {
+  const DecodedImage image = testing::noise_image(7, 30, 30);
+  Augmenter plain = augmenter_of({}, output_of(16, 16));
+  Augmenter jittered = augmenter_of({.color_jitter = 0.4}, output_of(16, 16));
+  Augmenter wide = augmenter_of({.auto_augment = AutoAugment::TaWide}, output_of(16, 16));
+  int jittered_pictures = 0, wide_pictures = 0;
+  for (uint32_t index = 0; index < 100; ++index) {
+    const Pixels before = pixels_of(plain, image, 16, 16, 0, index);
+    jittered_pictures += pixels_of(jittered, image, 16, 16, 0, index) != before;
+    wide_pictures += pixels_of(wide, image, 16, 16, 0, index) != before;
+  }
+  EXPECT_GT(jittered_pictures, 95);
+  EXPECT_NEAR(wide_pictures, 100 * 12 / 14, 15);  // identity changes nothing, autocontrast next to nothing
+}
+
 TEST(Augmentation, ReducingKeepsTwiceTheOutputsPixelsInTheCropThatIsDrawn) {
   constexpr int kWidth = 250, kHeight = 200, kScale = 8;
   const DecodedImage whole = ruler(kWidth, kHeight);
