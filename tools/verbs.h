@@ -8,6 +8,9 @@ namespace resnetft::tool {
 
 Verb predict_verb();
 Verb eval_verb();
+Verb train_verb();
+Verb calibrate_verb();
+Verb average_verb();
 Verb inspect_verb();
 Verb convert_verb();
 Verb benchmark_verb();
