@@ -85,9 +85,8 @@ Status write_checkpoint(const std::string& folder, uint64_t step, unsigned keep,
   all.push_back(
       {kConfusion, DType::I64, {static_cast<int64_t>(confusion.size())}, std::as_bytes(std::span(confusion))});
   std::ranges::sort(all, {}, &Tensor::name);
-  const nlohmann::json json = {{"format", kFormat},
-                               {"state", run_state_to_json(state)},
-                               {"identity", run_identity_to_json(identity)}};
+  const nlohmann::json json = {
+      {"format", kFormat}, {"state", run_state_to_json(state)}, {"identity", run_identity_to_json(identity)}};
   const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   const std::string header = safetensors_header(all, {{kStateKey, text}});
   std::vector<std::span<const std::byte>> parts = {std::as_bytes(std::span(header))};

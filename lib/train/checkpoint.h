@@ -22,13 +22,13 @@ struct RunState {
   double loss_sum = 0;   // over the pictures of the epoch under way
   int64_t correct = 0;
   int64_t images = 0;
-  uint64_t averagings = 0;                   // of the EMA
-  std::vector<EpochReport> history;          // without classes, confusion and bins
-  uint32_t best_epoch = 0;                   // meaningful where there is a history
+  uint64_t averagings = 0;           // of the EMA
+  std::vector<EpochReport> history;  // without classes, confusion and bins
+  uint32_t best_epoch = 0;           // meaningful where there is a history
   bool best_is_ema = false;
-  ClassificationScores best_scores;          // whole
-  std::set<std::string> corrupt;             // pictures that could not be decoded
-  double seconds = 0;                        // that training took so far
+  ClassificationScores best_scores;  // whole
+  std::set<std::string> corrupt;     // pictures that could not be decoded
+  double seconds = 0;                // that training took so far
 };
 
 // What a resume must be the same in, and the machine, which only a warning is worth.

@@ -53,9 +53,7 @@ std::string resolve_trainable(Recipe& recipe, const DataFacts& facts) {
     return "trainable=all: a new net has nothing to keep";
   }
   const size_t each = facts.images / std::max<size_t>(1, facts.classes);
-  recipe.trainable = each < kHeadBelow        ? Trainable::Head
-                     : each < kLastStageBelow ? Trainable::Layer4
-                                              : Trainable::All;
+  recipe.trainable = each < kHeadBelow ? Trainable::Head : each < kLastStageBelow ? Trainable::Layer4 : Trainable::All;
   const char* name = each < kHeadBelow ? "head" : each < kLastStageBelow ? "layer4" : "all";
   char text[160];
   std::snprintf(text, sizeof text, "trainable=%s: %zu pictures a class (head below %zu, layer4 below %zu)", name, each,

@@ -81,8 +81,9 @@ struct Spelling {
   std::string_view theirs, ours;
 };
 constexpr std::array kSpellings = {
-    Spelling{"cosineannealinglr", "cosine"}, Spelling{"steplr", "step"},         Spelling{"onecyclelr", "onecycle"},
-    Spelling{"constantlr", "constant"},      Spelling{"reducelronplateau", "plateau"},
+    Spelling{"cosineannealinglr", "cosine"},  Spelling{"steplr", "step"},
+    Spelling{"onecyclelr", "onecycle"},       Spelling{"constantlr", "constant"},
+    Spelling{"reducelronplateau", "plateau"},
 };
 
 std::string our_spelling(std::string_view value) {
@@ -237,7 +238,8 @@ constexpr std::array kCorrupt = {
     OptionValue{"skip", 1, "named and left out, up to --corrupt-budget"},
 };
 
-#define FIELD(member) [](Recipe & recipe) -> auto& { return recipe.member; }
+#define FIELD(member) \
+  [](Recipe & recipe) -> auto& { return recipe.member; }
 
 constexpr Range kShare = {0, 1};
 constexpr Range kCount = {0, kMaxUint};

@@ -18,11 +18,15 @@ Json scores_to_json(const ClassificationScores& scores) {
   Json classes = Json::array(), bins = Json::array();
   for (const ClassScore& score : scores.classes)
     classes.push_back({score.images, bits(score.precision), bits(score.recall), bits(score.f1)});
-  for (const CalibrationBin& bin : scores.bins)
-    bins.push_back({bin.images, bits(bin.confidence), bits(bin.accuracy)});
-  return {{"images", scores.images},    {"top1", bits(scores.top1)},         {"top5", bits(scores.top5)},
-          {"loss", bits(scores.loss)},  {"macro-f1", bits(scores.macro_f1)}, {"ece", bits(scores.ece)},
-          {"classes", classes},         {"bins", bins}};
+  for (const CalibrationBin& bin : scores.bins) bins.push_back({bin.images, bits(bin.confidence), bits(bin.accuracy)});
+  return {{"images", scores.images},
+          {"top1", bits(scores.top1)},
+          {"top5", bits(scores.top5)},
+          {"loss", bits(scores.loss)},
+          {"macro-f1", bits(scores.macro_f1)},
+          {"ece", bits(scores.ece)},
+          {"classes", classes},
+          {"bins", bins}};
 }
 
 ClassificationScores scores_from_json(const Json& json) {
@@ -122,9 +126,12 @@ Json run_identity_to_json(const RunIdentity& identity) {
 }
 
 RunIdentity run_identity_from_json(const Json& json) {
-  return {json.at("options").get<Options>(),          json.at("train-manifest").get<std::string>(),
-          json.at("validation-manifest").get<std::string>(), json.at("classes").get<std::vector<std::string>>(),
-          json.at("model").get<std::string>(),        json.at("machine").get<Options>()};
+  return {json.at("options").get<Options>(),
+          json.at("train-manifest").get<std::string>(),
+          json.at("validation-manifest").get<std::string>(),
+          json.at("classes").get<std::vector<std::string>>(),
+          json.at("model").get<std::string>(),
+          json.at("machine").get<Options>()};
 }
 
 }  // namespace resnetft

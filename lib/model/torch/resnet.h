@@ -38,15 +38,15 @@ class ResNet : public torch::nn::Module {
   // Both: [N, 3, H, W] -> [N, num_classes].
   at::Tensor forward(const at::Tensor& pictures) const { return logits(features(pictures)); }
 
-  // Until it is called with 0, forward passes move the running statistics by `momentum` towards the batch's, in any mode
-  // and with frozen normalisation too.
+  // Until it is called with 0, forward passes move the running statistics by `momentum` towards the batch's, in any
+  // mode and with frozen normalisation too.
   void estimate_statistics(double momentum);
 
   std::string last_stage_name() const { return last_stage_name_; }  // "layer4", "layer3"
   std::string head_name() const { return pools_first_ ? "fc" : "linear"; }
 
-  // Draws weights from `generator`, or the global one, number by number as torchvision's constructors do (He 2015 with fan-out
-  // for convolutions, uniform for the head), so that one seed gives one network in both.
+  // Draws weights from `generator`, or the global one, number by number as torchvision's constructors do (He 2015 with
+  // fan-out for convolutions, uniform for the head), so that one seed gives one network in both.
   void draw_initial_weights(const std::optional<at::Generator>& generator = std::nullopt);
 
  private:

@@ -12,7 +12,8 @@ TrainBatch to_tensors(Batch&& batch, const PreprocessSpec& spec) {
   const int64_t count = static_cast<int64_t>(kept->class_ids.size());
   const at::Tensor pictures = at::from_blob(
       kept->pictures.data(), {count, spec.crop_height, spec.crop_width, 3}, [kept](void*) {}, at::kFloat);
-  const at::Tensor class_ids = at::from_blob(kept->class_ids.data(), {count}, [kept](void*) {}, at::kLong);
+  const at::Tensor class_ids = at::from_blob(
+      kept->class_ids.data(), {count}, [kept](void*) {}, at::kLong);
   return {pictures.permute({0, 3, 1, 2}), class_ids};
 }
 

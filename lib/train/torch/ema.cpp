@@ -2,6 +2,7 @@
 #include "train/torch/ema.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 
@@ -17,12 +18,12 @@ double ema_keep(const Recipe& recipe, uint64_t t) {
 }
 
 WeightAverage::WeightAverage(std::map<std::string, at::Tensor> source) : source_(std::move(source)) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   for (const auto& [name, tensor] : source_) average_.emplace(name, tensor.detach().clone());
 }
 
 void WeightAverage::update(double keep) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   for (auto& [name, average] : average_) average.mul_(keep).add_(source_.at(name).detach(), 1 - keep);
 }
 

@@ -17,10 +17,10 @@ namespace {
 constexpr size_t kComputeBatch = 64;
 
 Error no_room(const std::string& folder, size_t bytes, int error_number) {
-  return {ErrorCode::Io,
-          "cannot keep " + std::to_string(bytes) + " bytes of features in '" + folder +
-              "': " + std::strerror(error_number),
-          "make room on the disk, or lower --cache-max-bytes"};
+  return {
+      ErrorCode::Io,
+      "cannot keep " + std::to_string(bytes) + " bytes of features in '" + folder + "': " + std::strerror(error_number),
+      "make room on the disk, or lower --cache-max-bytes"};
 }
 
 // A file without a name, of that size, its blocks reserved: writing to the mapping cannot fail later. Negative: errno.

@@ -2,6 +2,7 @@
 #include "train/torch/loss.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -60,7 +61,7 @@ at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets, co
 
 HeadGradients head_gradients(const at::Tensor& features, const at::Tensor& weight, const at::Tensor& bias,
                              const at::Tensor& targets, const LossSpec& spec) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   HeadGradients result;
   result.logits = at::addmm(bias, features, weight.t());
   const at::Tensor log_shares = at::log_softmax(result.logits, 1);

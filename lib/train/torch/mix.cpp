@@ -2,6 +2,7 @@
 #include "train/torch/mix.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -41,7 +42,7 @@ MixDraw draw_mix(const Recipe& recipe, uint32_t epoch, uint32_t batch, int64_t w
 }
 
 at::Tensor apply_mix(const MixDraw& draw, at::Tensor& pictures, const at::Tensor& class_ids, int64_t classes) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   const at::Tensor own = at::zeros({class_ids.size(0), classes}).scatter_(1, class_ids.unsqueeze(1), 1.0);
   if (draw.kind == MixKind::Mixup) {
     const at::Tensor others = pictures.roll({1}, {0});

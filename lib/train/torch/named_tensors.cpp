@@ -2,6 +2,7 @@
 #include "train/torch/named_tensors.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cstring>
@@ -9,19 +10,19 @@
 namespace resnetft {
 
 NamedTensors clone_all(const NamedTensors& tensors) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   NamedTensors clones;
   for (const auto& [name, tensor] : tensors) clones.emplace(name, tensor.detach().clone());
   return clones;
 }
 
 void copy_all(const NamedTensors& src, const NamedTensors& dst) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   for (const auto& [name, tensor] : dst) tensor.copy_(src.at(name));
 }
 
 bool all_finite(const NamedTensors& tensors) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   // The sum of magnitudes is finite only if every value is; where it overflows, the values are looked at.
   return std::ranges::all_of(tensors, [](const auto& item) {
     return at::isfinite(item.second.abs().sum()).template item<bool>() ||
@@ -40,7 +41,9 @@ FloatWeights to_float_weights(const NamedTensors& tensors) {
 
 void append_tensors(const NamedTensors& tensors, const std::string& prefix, std::vector<Tensor>& list) {
   for (const auto& [name, tensor] : tensors)
-    list.push_back({std::string(prefix).append("/").append(name), DType::F32, tensor.sizes().vec(),
+    list.push_back({std::string(prefix).append("/").append(name),
+                    DType::F32,
+                    tensor.sizes().vec(),
                     {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
 }
 

@@ -2,6 +2,7 @@
 #include "train/torch/optimizer.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 
@@ -23,7 +24,7 @@ std::vector<at::Tensor> zeros_like_all(const std::vector<at::Tensor>& tensors) {
 
 ParameterOptimizer::ParameterOptimizer(const Recipe& recipe, std::vector<ParameterGroup> groups)
     : kind_(recipe.opt), momentum_(recipe.momentum), steps_(at::zeros({1})) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   for (ParameterGroup& what : groups) {
     Group group{std::move(what), {}, {}};
     group.first = zeros_like_all(group.what.parameters);
@@ -33,7 +34,7 @@ ParameterOptimizer::ParameterOptimizer(const Recipe& recipe, std::vector<Paramet
 }
 
 void ParameterOptimizer::step(double learning_rate) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   steps_.add_(1);
   for (Group& group : groups_) step_group(group, learning_rate * group.what.rate_share);
 }
@@ -89,7 +90,7 @@ std::map<std::string, at::Tensor> ParameterOptimizer::state() const {
 }
 
 double clip_gradients(const std::vector<at::Tensor>& gradients, double max_norm) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   if (gradients.empty()) return 0;
   std::vector<at::Tensor> norms;
   for (const at::Tensor& gradient : gradients) norms.push_back(at::linalg_vector_norm(gradient));

@@ -78,7 +78,8 @@ size_t fit_head(FloatWeights& weights, const std::string& head, const ModelCard&
   return static_cast<size_t>(std::ranges::count_if(rows, [](const auto& row) { return row.has_value(); }));
 }
 
-Result<StartingNet> from_base(const TrainSpec& spec, StartingNet start, const std::function<void(const std::string&)>& note) {
+Result<StartingNet> from_base(const TrainSpec& spec, StartingNet start,
+                              const std::function<void(const std::string&)>& note) {
   const ModelCard& base = spec.base->card();
   if (base.architecture != start.card.architecture)
     return Error{ErrorCode::Incompatible,

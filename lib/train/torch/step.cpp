@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
+#include <c10/core/GradMode.h>
 
 #include <cmath>
 
@@ -113,9 +114,8 @@ StepSums TrainStep::by_autograd(Stage stage, const at::Tensor& input, const at::
   return sums;
 }
 
-StepSums TrainStep::in_closed_form(const at::Tensor& features, const at::Tensor& targets,
-                                   const at::Tensor& class_ids) {
-  const at::NoGradGuard no_grad;
+StepSums TrainStep::in_closed_form(const at::Tensor& features, const at::Tensor& targets, const at::Tensor& class_ids) {
+  const c10::NoGradGuard no_grad;
   const int64_t count = class_ids.size(0);
   HeadGradients gradients = head_gradients(features, head_weight_, head_bias_, targets, loss_);
   const double mean = gradients.loss.item<double>();
@@ -132,7 +132,7 @@ StepSums TrainStep::in_closed_form(const at::Tensor& features, const at::Tensor&
 }
 
 void TrainStep::apply(double learning_rate) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   std::vector<at::Tensor> gradients = optimizer_.gradients();
   if (all_reduce_) {
     gradients.push_back(at::scalar_tensor(static_cast<double>(images_), at::kDouble));
