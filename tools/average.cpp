@@ -40,15 +40,10 @@ Status check_fit(const Model& a, const Model& b) {
 }
 
 Result<Models> open_models(const CommandLine& line) {
-  const std::vector<std::string>& files = line.arguments();
-  if (files.size() < 2)
-    return Error{ErrorCode::InvalidArgument,
-                 "two models or more are needed, " + std::to_string(files.size()) + " named",
-                 "ft-tool average A B... --output FILE"};
   const Result<LoadOptions> options = load_options(line);
   if (!options) return options.error();
   Models models;
-  for (const std::string& file : files) {
+  for (const std::string& file : line.arguments()) {
     Result<std::shared_ptr<const Model>> model = load_model(file, *options);
     if (!model) return model.error();
     models.push_back(std::move(*model));
@@ -120,6 +115,10 @@ const Candidate& best_of(const std::vector<Candidate>& candidates) {
 }
 
 Status check_usage(const CommandLine& line) {
+  if (line.arguments().size() < 2)
+    return Error{ErrorCode::InvalidArgument,
+                 "two models or more are needed, " + std::to_string(line.arguments().size()) + " named",
+                 "ft-tool average A B... --output FILE"};
   const std::string target = line.text("output");
   if (!line.given("output"))
     return Error{ErrorCode::InvalidArgument, "no output is named", "pass --output FILE.safetensors"};

@@ -14,7 +14,7 @@ namespace resnetft::tool {
 namespace {
 
 std::vector<Verb> verbs() {
-  return {predict_verb(), eval_verb(),    train_verb(),   calibrate_verb(),
+  return {predict_verb(), eval_verb(),    train_verb(),   lr_find_verb(),  calibrate_verb(),
           average_verb(), inspect_verb(), convert_verb(), benchmark_verb()};
 }
 

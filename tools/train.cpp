@@ -117,8 +117,10 @@ Status save_finished(const FinishedRun& run) {
 }
 
 Status write_run(FinishedRun& run, RunFolder& folder, const CommandLine& line) {
-  if (Status status = judge_finished(run, line); !status) return status;
+  // A model that cannot be judged is saved all the same.
+  const Status judged = judge_finished(run, line);
   if (Status status = save_finished(run); !status) return status;
+  if (!judged) return judged;
   if (Status status = folder.replace_epochs(run.outcome.history); !status) return status;
   if (Status status = folder.write_arguments(config_text(run.plan.arguments)); !status) return status;
   if (Status status = folder.write_report(run_to_html(run)); !status) return status;

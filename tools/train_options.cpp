@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "model/architecture.h"
+#include "model/network.h"
 #include "model_source.h"
 #include "picture_options.h"
 #include "tool_options.h"
@@ -106,7 +107,8 @@ Result<ModelCard> card_to_begin_with(const CommandLine& line, const Model* base)
 
 Status change_size(const CommandLine& line, PreprocessSpec& spec, Size& train_size) {
   // "As it is" would fit only pictures that have the crop's size, and those a resize leaves as they are.
-  if (spec.resize == 0) spec.resize = std::min(spec.crop_width, spec.crop_height);
+  if (spec.resize == 0 && spec.mode == ResizeMode::Crop)
+    spec.resize = std::min(spec.crop_width, spec.crop_height);
   if (line.given("input-size")) {
     const Result<Size> size = parse_size(line, "input-size");
     if (!size) return size.error();
@@ -123,6 +125,16 @@ Status change_size(const CommandLine& line, PreprocessSpec& spec, Size& train_si
   return change_filter_and_colour(line, spec);
 }
 
+// What the finished net could not be judged with would only be found out at the end.
+Status check_input(const ModelCard& card) {
+  const Result<Architecture> architecture = find_architecture(card.architecture);
+  if (!architecture) return architecture.error();
+  const PreprocessSpec& input = card.preprocess;
+  const Result<Network> network = build_network(*architecture, input.crop_width, input.crop_height, 1);
+  if (!network) return network.error();
+  return Status::success();
+}
+
 void choose_normalization(const Recipe& recipe, ModelCard& card) {
   if (recipe.norm != NormChoice::Keep)
     card.normalization =
@@ -133,6 +145,19 @@ Status read_recipe(const CommandLine& line, Recipe& recipe) {
   for (const Option& option : recipe_options())
     if (line.given(option.name))
       if (Status status = set_recipe_option(recipe, option.name, line.text(option.name)); !status) return status;
+  return Status::success();
+}
+
+// Where the base knows exactly these classes, they keep its order: what was fine-tuned can then be averaged with it.
+Status keep_order_of(const Model* base, DataSplit& data) {
+  if (!base) return Status::success();
+  const std::vector<std::string>& labels = base->card().labels;
+  if (!std::ranges::is_permutation(labels, data.train->classes())) return Status::success();
+  for (DatasetPtr* part : {&data.train, &data.validation}) {
+    Result<DatasetPtr> ordered = with_classes(*part, labels);
+    if (!ordered) return ordered.error();
+    *part = std::move(*ordered);
+  }
   return Status::success();
 }
 
@@ -223,6 +248,7 @@ Result<TrainPlan> plan_training(const CommandLine& line) {
   Size train_size = {};
   if (Status status = change_size(line, plan.card.preprocess, train_size); !status) return status.error();
   choose_normalization(plan.recipe, plan.card);
+  if (Status status = check_input(plan.card); !status) return status.error();
 
   Result<DataSplit> data = open_data(line.text("data"), {.validation_folder = line.text("val-data"),
                                                          .validation_fraction = line.real("val-split"),
@@ -230,6 +256,7 @@ Result<TrainPlan> plan_training(const CommandLine& line) {
                                                          .workers = worker_count(line)});
   if (!data) return data.error();
   plan.data = std::move(*data);
+  if (Status status = keep_order_of(plan.base.get(), plan.data); !status) return status.error();
   plan.card.labels = plan.data.train->classes();
   plan.card.num_classes = static_cast<int64_t>(plan.card.labels.size());
   plan.card.temperature = 1;

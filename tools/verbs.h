@@ -9,6 +9,7 @@ namespace resnetft::tool {
 Verb predict_verb();
 Verb eval_verb();
 Verb train_verb();
+Verb lr_find_verb();
 Verb calibrate_verb();
 Verb average_verb();
 Verb inspect_verb();

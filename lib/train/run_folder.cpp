@@ -99,10 +99,10 @@ std::optional<uint32_t> epoch_of_csv(const std::string& line) {
   return epoch;
 }
 
+// What was begun and left no checkpoint has nothing that could be lost.
 bool holds_a_run(const std::string& path) {
   std::error_code ignored;
-  for (const char* name : {"/args.ini", kMetrics, "/model.safetensors"})
-    if (fs::exists(path + name, ignored)) return true;
+  if (fs::exists(path + "/model.safetensors", ignored)) return true;
   return fs::is_directory(path + "/checkpoints", ignored) && !fs::is_empty(path + "/checkpoints", ignored);
 }
 

@@ -87,7 +87,10 @@ TEST_F(RunFolderTest, LinesThatAreNoEpochsAreDroppedOnResume) {
 }
 
 TEST_F(RunFolderTest, ANewRunIsNotMixedWithOneThatIsThere) {
-  ASSERT_TRUE(RunFolder::open(path_, RunStart::New)->write_arguments("[train]\n"));
+  Result<RunFolder> folder = RunFolder::open(path_, RunStart::New);
+  ASSERT_TRUE(folder->write_arguments("[train]\n"));
+  ASSERT_TRUE(RunFolder::open(path_, RunStart::New));  // nothing that could be lost yet
+  std::ofstream(folder->checkpoint_folder() + "/checkpoint-1") << "x";
   const Result<RunFolder> again = RunFolder::open(path_, RunStart::New);
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code, ErrorCode::Incompatible);
