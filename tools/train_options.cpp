@@ -107,8 +107,7 @@ Result<ModelCard> card_to_begin_with(const CommandLine& line, const Model* base)
 
 Status change_size(const CommandLine& line, PreprocessSpec& spec, Size& train_size) {
   // "As it is" would fit only pictures that have the crop's size, and those a resize leaves as they are.
-  if (spec.resize == 0 && spec.mode == ResizeMode::Crop)
-    spec.resize = std::min(spec.crop_width, spec.crop_height);
+  if (spec.resize == 0 && spec.mode == ResizeMode::Crop) spec.resize = std::min(spec.crop_width, spec.crop_height);
   if (line.given("input-size")) {
     const Result<Size> size = parse_size(line, "input-size");
     if (!size) return size.error();

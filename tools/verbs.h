@@ -14,6 +14,7 @@ Verb calibrate_verb();
 Verb average_verb();
 Verb inspect_verb();
 Verb convert_verb();
+Verb dataset_verb();
 Verb benchmark_verb();
 
 }  // namespace resnetft::tool

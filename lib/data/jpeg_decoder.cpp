@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // JPEG by libjpeg. Its errors jump: everything that needs a destructor lives in JpegJob, outside the functions that
 // are jumped over.
+#include <algorithm>
 #include <csetjmp>
 #include <cstdint>
 #include <cstdio>
@@ -104,9 +105,9 @@ void read_header(JpegJob& job) {
 // DCT coefficients of high frequency are left out, so that each side comes out divided, rounded up.
 void reduce(JpegJob& job, const ReduceBy& reduce_by) {
   const bool sideways = job.orientation >= Orientation::Transpose;
+  const int divisor = sideways ? reduce_by(job.height, job.width) : reduce_by(job.width, job.height);
   job.decoder.scale_num = 1;
-  job.decoder.scale_denom =
-      static_cast<unsigned>(sideways ? reduce_by(job.height, job.width) : reduce_by(job.width, job.height));
+  job.decoder.scale_denom = static_cast<unsigned>(std::clamp(divisor, 1, 8));
   jpeg_calc_output_dimensions(&job.decoder);
   job.width = static_cast<int>(job.decoder.output_width);
   job.height = static_cast<int>(job.decoder.output_height);

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <map>
+#include <new>
 #include <numeric>
 #include <unordered_map>
 
@@ -14,6 +15,8 @@ namespace resnetft {
 namespace {
 
 constexpr int kHashSide = 8;
+// The least side of a reduced picture whose hash is about that of the whole one.
+constexpr int kLeastReducedSide = 9 * 9;
 // Of the groups' order; the streams that training draws from are others.
 constexpr uint32_t kSplitStream = 4;
 
@@ -152,6 +155,12 @@ bool choose_groups(const std::vector<Group>& groups, std::span<const size_t> cla
   return true;
 }
 
+int reduce_for_hash(int width, int height) {
+  for (const int divisor : {8, 4, 2})
+    if (std::min(width, height) / divisor >= kLeastReducedSide) return divisor;
+  return 1;
+}
+
 }  // namespace
 
 uint64_t dhash(const ImageView& image) {
@@ -171,6 +180,27 @@ uint64_t dhash(const ImageView& image) {
     for (int x = 0; x < kHashSide; ++x)
       if (gray(x, y) > gray(x + 1, y)) hash |= uint64_t{1} << (y * kHashSide + x);
   return hash;
+}
+
+Result<PictureHashes> hash_pictures(const Dataset& data, unsigned workers, const VisitProgress& progress) try {
+  std::vector<std::optional<Error>> errors(data.size());
+  PictureHashes result{std::vector<std::optional<uint64_t>>(data.size()), {}};
+  const auto visit = [&](size_t index, const Result<DecodedImage>& image) {
+    if (image) result.hashes[index] = dhash(image->view);
+    if (!image) errors[index] = image.error();
+  };
+  if (Status status = visit_pictures(data, workers, reduce_for_hash, visit, progress); !status) return status.error();
+  for (size_t i = 0; i < errors.size(); ++i)
+    if (errors[i]) result.corrupt.emplace_back(i, std::move(*errors[i]));
+  return result;
+} catch (const std::bad_alloc&) {
+  return Error{ErrorCode::OutOfMemory, "no memory for the hashes of " + std::to_string(data.size()) + " pictures", ""};
+}
+
+std::vector<std::vector<size_t>> near_duplicate_groups(std::span<const std::optional<uint64_t>> hashes) {
+  std::vector<Group> groups = groups_of(hashes.size(), hashes);
+  std::erase_if(groups, [](const Group& group) { return group.size() < 2; });
+  return groups;
 }
 
 Split split_stratified(std::span<const size_t> class_ids, std::span<const std::optional<uint64_t>> hashes,

@@ -5,10 +5,13 @@
 
 #include <atomic>
 #include <chrono>
+#include <cmath>
+#include <filesystem>
 #include <set>
 #include <thread>
 
 #include "tests/support/dataset.h"
+#include "tests/support/temporary_folder.h"
 
 namespace resnetft {
 namespace {
@@ -206,6 +209,53 @@ TEST(BatchLoader, TheCacheKeepsNoMoreThanItsBytes) {
   run(*loader, order, 0);
   run(*loader, order, 1);
   EXPECT_EQ(data->gets, 10 + 6);
+}
+
+// Smooth JPEGs of 160x120, cropped to 16x12.
+class FastDecode : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(folder_.file("d/a"));
+    for (int number = 0; number < 12; ++number) {
+      std::vector<uint8_t> rgb;
+      for (int y = 0; y < 120; ++y)
+        for (int x = 0; x < 160 * 3; ++x)
+          rgb.push_back(static_cast<uint8_t>(128 + 50 * std::sin(x / 70.0 + number) + 50 * std::cos(y / 20.0)));
+      testing::write_text(folder_.file("d/a/" + std::to_string(number) + ".jpg"),
+                          encode_jpeg(rgb, 160, 120, 95).value());
+    }
+    spec_ = spec_of(open_image_folder(folder_.file("d")).value());
+    spec_.augment->random_erase = 0;
+    spec_.fast_decode = true;
+    order_ = shuffled_order(12, 1, 0);
+  }
+
+  testing::TemporaryFolder folder_;
+  LoaderSpec spec_;
+  std::vector<size_t> order_;
+};
+
+TEST_F(FastDecode, GivesAboutTheSameCropsFromReducedPictures) {
+  const std::vector<Batch> fast = run(*loader_of(spec_), order_, 0);
+  spec_.fast_decode = false;
+  const std::vector<Batch> whole = run(*loader_of(spec_), order_, 0);
+  ASSERT_EQ(fast.size(), 2u);
+  EXPECT_FALSE(same(fast, whole));
+  double worst = 0;
+  for (size_t i = 0; i < 2; ++i)
+    for (size_t j = 0; j < fast[i].pictures.size(); ++j)
+      worst = std::max(worst, std::abs(static_cast<double>(fast[i].pictures[j]) - whole[i].pictures[j]));
+  EXPECT_LT(worst, 0.25);  // 14 of 255 by the standard deviations; another crop would be off by 1 and more
+}
+
+TEST_F(FastDecode, IsTheSameForAnyNumberOfWorkersAndWithACache) {
+  const std::vector<Batch> expected = run(*loader_of(spec_), order_, 1);
+  spec_.workers = 7;
+  EXPECT_TRUE(same(run(*loader_of(spec_), order_, 1), expected));
+  spec_.cache = PixelCache::Uint8;
+  const std::unique_ptr<BatchLoader> cached = loader_of(spec_);
+  run(*cached, order_, 0);
+  EXPECT_TRUE(same(run(*cached, order_, 1), expected));
 }
 
 TEST(BatchLoader, BadSpecsAreRefused) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <filesystem>
 #include <map>
@@ -100,6 +101,8 @@ TEST(Split, FiveBitsApartIsNoDuplicateButChainsAre) {
   const Split chain = split_stratified(class_ids, Hashes{0u, 0xf, 0xff, 0xffff000000}, 0.5, 0);
   EXPECT_EQ(chain.duplicate_groups, 1u);
   EXPECT_EQ(chain.duplicate_pictures, 3u);
+  EXPECT_EQ(near_duplicate_groups(Hashes{1u << 20, std::nullopt, 0xff, 0x7f, std::nullopt}),
+            (std::vector<std::vector<size_t>>{{2, 3}}));
 }
 
 // Against the comparison of all pairs.
@@ -233,7 +236,7 @@ TEST_F(OpenData, CopiesStayTogetherAndAreCounted) {
   write_class("d/a", 20, 0);
   for (int i = 0; i < 5; ++i) write("d/a/copy" + std::to_string(i) + ".ppm", 3);
   const DataSplit data = open_data(folder_.file("d"), {}).value();
-  EXPECT_NE(data.how.find("6 pictures are near-duplicates in 1 groups, which stay on one side"), std::string::npos)
+  EXPECT_NE(data.how.find("6 pictures are near-duplicates in 1 group, which stay on one side"), std::string::npos)
       << data.how;
 }
 
@@ -253,6 +256,43 @@ TEST_F(OpenData, AnotherFolderToJudgeBy) {
   EXPECT_EQ(open_data(folder_.file("d"), {.validation_folder = folder_.file("e")})->validation->size(), 2u);
   EXPECT_EQ(open_data(folder_.file("d"), {.validation_folder = folder_.file("e")})->train->size(), 3u);
   EXPECT_EQ(open_data(folder_.file("d"), {.validation_folder = folder_.file("f")})->validation->size(), 1u);
+}
+
+TEST_F(OpenData, ASplitCanBeStoppedWhileItLooksForDuplicates) {
+  write_class("d/a", 10, 0);
+  std::vector<size_t> done;
+  const VisitProgress stop_at_three = [&](size_t count) {
+    done.push_back(count);
+    return count < 3;
+  };
+  SplitOptions options{.workers = 1, .progress = stop_at_three};
+  EXPECT_EQ(open_data(folder_.file("d"), options).error().code, ErrorCode::Cancelled);
+  EXPECT_EQ(done, (std::vector<size_t>{1, 2, 3}));
+}
+
+TEST_F(OpenData, ThePartsOfAFolderHaveItsNames) {
+  write_class("d/train/a", 3, 0);
+  write_class("d/test/a", 1, 10);
+  const std::vector<DataPart> parts = open_parts(folder_.file("d")).value();
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_EQ(parts[0].name, "train");
+  EXPECT_EQ(parts[1].name, "test");
+  EXPECT_EQ(parts[1].data->size(), 1u);
+  const std::vector<DataPart> whole = open_parts(folder_.file("d/train")).value();
+  ASSERT_EQ(whole.size(), 1u);
+  EXPECT_EQ(whole[0].name, "");
+}
+
+TEST(VisitPictures, SeesEachPictureOnceWhateverTheWorkers) {
+  const DatasetPtr data = testing::noise_dataset(40, 2);
+  for (const unsigned workers : {1u, 3u}) {
+    std::vector<std::atomic<int>> seen(40);
+    const auto visit = [&](size_t index, const Result<DecodedImage>& image) {
+      seen[index] += image->pixels == data->get(index)->pixels;
+    };
+    ASSERT_TRUE(visit_pictures(*data, workers, {}, visit).ok());
+    for (const std::atomic<int>& count : seen) EXPECT_EQ(count, 1);
+  }
 }
 
 TEST_F(OpenData, OtherClassesToJudgeByAreIncompatible) {
