@@ -48,19 +48,14 @@ Recipe sweep_of(Recipe recipe, double max_rate) {
   return recipe;
 }
 
-// The trainer tells the mean loss of the epoch so far; the steps' own are what it changes by.
 class Sweep {
  public:
-  Sweep(const Recipe& recipe, uint64_t steps, std::stop_source& stop) : recipe_(recipe), steps_(steps), stop_(stop) {}
+  explicit Sweep(std::stop_source& stop) : stop_(stop) {}
 
-  void add(const TrainProgress& progress) {
-    if (progress.phase != "train") return;
-    const double sum = progress.loss * static_cast<double>(progress.step);
-    const double loss = sum - sum_;
-    sum_ = sum;
+  void add(double rate, double loss) {
     average_ = kSmoothing * average_ + (1 - kSmoothing) * loss;
     const double weight = 1 - std::pow(kSmoothing, static_cast<double>(points.size() + 1));
-    points.push_back({learning_rate(recipe_, progress.step - 1, steps_), loss, average_ / weight});
+    points.push_back({rate, loss, average_ / weight});
     diverged = points.back().smoothed > kDiverged * lowest()->smoothed;
     if (diverged || interrupted()) stop_.request_stop();
   }
@@ -70,10 +65,8 @@ class Sweep {
   bool diverged = false;
 
  private:
-  const Recipe& recipe_;
-  uint64_t steps_;
   std::stop_source& stop_;
-  double sum_ = 0, average_ = 0;
+  double average_ = 0;
 };
 
 Status check_points(const Sweep& sweep) {
@@ -126,17 +119,14 @@ Result<int> run(const CommandLine& original) {
   spec.train = subset(plan->data.train, indexes_of(plan->data.train->size(), images, recipe.seed));
   spec.validation = subset(plan->data.validation, {0});  // the trainer judges an epoch; nobody asks how
   std::stop_source stop;
-  Sweep sweep(recipe, steps, stop);
+  Sweep sweep(stop);
   Progress progress("lr-find", static_cast<int64_t>(steps));
-  const Result<TrainOutcome> outcome = train(spec,
-                                             {.epoch = {},
-                                              .progress =
-                                                  [&](const TrainProgress& step) {
-                                                    sweep.add(step);
-                                                    progress.advance(step.phase == "train");
-                                                  },
-                                              .note = {}},
-                                             stop.get_token());
+  TrainObserver observer;
+  observer.step = [&](double rate, double loss) {
+    sweep.add(rate, loss);
+    progress.advance(1);
+  };
+  const Result<TrainOutcome> outcome = train(spec, observer, stop.get_token());
   if (!outcome) return outcome.error();
   sweep.diverged |= outcome->diverged.has_value();
   if (Status status = check_points(sweep); !status) return status.error();
