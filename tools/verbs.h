@@ -8,6 +8,10 @@ namespace resnetft::tool {
 
 Verb predict_verb();
 Verb eval_verb();
+Verb train_verb();
+Verb lr_find_verb();
+Verb calibrate_verb();
+Verb average_verb();
 Verb inspect_verb();
 Verb convert_verb();
 Verb dataset_verb();

@@ -38,7 +38,8 @@ struct TrainProgress {
 struct TrainObserver {
   std::function<void(const EpochReport&)> epoch = {};
   std::function<void(const TrainProgress&)> progress = {};
-  std::function<void(const std::string& sentence)> note = {};  // decisions and warnings for people
+  std::function<void(const std::string& sentence)> note = {};        // decisions and warnings for people
+  std::function<void(double learning_rate, double loss)> step = {};  // after each of the optimiser; the pictures' mean
 };
 
 struct TrainSpec {

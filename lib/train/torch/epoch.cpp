@@ -130,6 +130,8 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
   Going going = Going::On;
   while (state.batches < plan.batches && going == Going::On) {
     const uint64_t step_in_epoch = state.batches / plan.accumulate;
+    const double loss_before = state.loss_sum;
+    const int64_t images_before = state.images;
     const Result<bool> finite = accumulate_batches(run, phase, parts, step, plan);
     if (!finite) return finite.error();
     if (!*finite) {
@@ -139,6 +141,9 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
     report.learning_rate = learning_rate(recipe, steps_before + step_in_epoch, plan.steps) * plan.plateau;
     step.apply(report.learning_rate);
     ++run.steps_done;
+    if (run.observer.step)
+      run.observer.step(report.learning_rate, (state.loss_sum - loss_before) / static_cast<double>(std::max<int64_t>(
+                                                                                   1, state.images - images_before)));
     average(run, phase, parts, step_in_epoch + 1, plan.steps);
     tell(run, phase, plan);
     going = run.may_go_on();
