@@ -6,6 +6,7 @@
 
 #include <numeric>
 
+#include "device/parallel_run.h"
 #include "train/torch/parameters.h"
 #include "train/torch/step.h"
 
@@ -36,8 +37,10 @@ Result<ClassificationScores> evaluate(ResNet& net, BatchSource& source, size_t i
     if (!batch) return batch.error();
     if (!*batch) return meter.value();
     const TrainBatch& pictures = **batch;
-    if (pictures.class_ids.size(0) > 0)
+    if (pictures.class_ids.size(0) > 0) {
+      const ParallelRun parallel;
       add_all(meter, logits_from(net, source.stage(), pictures.input), pictures.class_ids);
+    }
     done += static_cast<size_t>(pictures.class_ids.size(0));
     if (!pause(done)) return Error{ErrorCode::Cancelled, "evaluation was stopped", ""};
   }

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <numeric>
 
+#include "device/parallel_run.h"
+
 namespace resnetft {
 namespace {
 
@@ -131,6 +133,7 @@ Status compute(Computed& computed, const ResNet& net, Stage stage, BatchLoader& 
       if (Status status = corrupt.add(spec.dataset->name(index), error); !status) return status;
     const int64_t count = static_cast<int64_t>(batch->indexes.size());
     if (count > 0) {
+      const ParallelRun parallel;
       const at::Tensor pictures =
           at::from_blob(batch->pictures.data(), {count, spec.output.crop_height, spec.output.crop_width, 3}, at::kFloat)
               .permute({0, 3, 1, 2});

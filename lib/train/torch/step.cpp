@@ -9,6 +9,7 @@
 #include <cmath>
 #include <optional>
 
+#include "device/parallel_run.h"
 #include "train/torch/parameters.h"
 
 namespace resnetft {
@@ -75,6 +76,7 @@ TrainStep::TrainStep(ResNet& net, ParameterOptimizer& optimizer, const Recipe& r
 
 StepSums TrainStep::accumulate(Stage stage, TrainBatch batch, const MixDraw& mix) {
   if (batch.class_ids.size(0) == 0) return {};
+  const ParallelRun parallel;
   at::Tensor targets = batch.class_ids;
   if (mix.kind != MixKind::None) targets = apply_mix(mix, batch.input, batch.class_ids, classes_);
   return stage == Stage::Features ? in_closed_form(batch.input, targets, batch.class_ids)
