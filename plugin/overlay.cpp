@@ -50,13 +50,14 @@ PangoRectangle extents_of(PangoLayout* layout) {
   return logical;
 }
 
-// The font whose H is at least `capital_px` high: fonts differ in how much of their size a capital takes.
+// The font whose H is at least `capital_px` high: fonts differ in how much of their size a capital takes. One row more,
+// for the outermost may be painted faintly.
 FontPtr font_for(cairo_t* context, int capital_px) {
   FontPtr font(pango_font_description_from_string(kFontFamily));
   int size = capital_px;
   for (; size < 3 * capital_px; ++size) {
     pango_font_description_set_absolute_size(font.get(), size * PANGO_SCALE);
-    if (ink_of(make_layout(context, font.get(), "H").get()).height >= capital_px) break;
+    if (ink_of(make_layout(context, font.get(), "H").get()).height > capital_px) break;
   }
   return font;
 }

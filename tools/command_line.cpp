@@ -45,16 +45,24 @@ std::string described(const Option& option) {
 // GOption's table for a list of rows, with the places where it puts what it finds. Every text is taken as bytes, as
 // file names are: GOption would refuse UTF-8 labels under LC_ALL=C.
 struct Parser {
-  explicit Parser(const Verb& verb) : values(verb.options.size()), flags(verb.options.size()) {
+  explicit Parser(const Verb& verb)
+      : values(verb.options.size()), flags(verb.options.size()), negations(verb.options.size()) {
     context.reset(g_option_context_new(keep(verb.arguments)));
     g_option_context_set_help_enabled(context.get(), FALSE);
     g_option_context_set_summary(context.get(), keep(verb.summary));
     if (!verb.description.empty()) g_option_context_set_description(context.get(), keep(verb.description));
-    for (size_t i = 0; i < verb.options.size(); ++i) add(verb.options[i], i);
-    entries.push_back({"help", 'h', 0, G_OPTION_ARG_NONE, &help, "Shows this text", nullptr});
-    entries.push_back({G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &rest, nullptr, nullptr});
-    entries.push_back({});
-    g_option_context_add_main_entries(context.get(), entries.data(), nullptr);
+    size_t next = 0;
+    for (size_t group = 0; group <= verb.groups.size(); ++group) {
+      const auto ends = [&] {
+        return group < verb.groups.size() && verb.options[next].name == verb.groups[group].first;
+      };
+      entries.emplace_back();
+      for (; next < verb.options.size() && !ends(); ++next) add(verb.options[next], next);
+      if (group == 0) add_own();
+      entries.back().push_back({});
+      group == 0 ? g_option_context_add_main_entries(context.get(), entries.back().data(), nullptr)
+                 : add_group(verb.groups[group - 1].title);
+    }
   }
   ~Parser() {
     for (char* value : values) g_free(value);
@@ -65,16 +73,28 @@ struct Parser {
 
   void add(const Option& option, size_t index) {
     const bool boolean = option.type == OptionType::Boolean;
-    entries.push_back({keep(option.name), 0, 0, boolean ? G_OPTION_ARG_NONE : G_OPTION_ARG_FILENAME,
-                       boolean ? static_cast<gpointer>(&flags[index]) : static_cast<gpointer>(&values[index]),
-                       keep(described(option)), boolean ? nullptr : keep(placeholder(option.type))});
+    entries.back().push_back({keep(option.name), 0, 0, boolean ? G_OPTION_ARG_NONE : G_OPTION_ARG_FILENAME,
+                              boolean ? static_cast<gpointer>(&flags[index]) : static_cast<gpointer>(&values[index]),
+                              keep(described(option)), boolean ? nullptr : keep(placeholder(option.type))});
+    if (boolean)
+      entries.back().push_back({keep("no-" + std::string(option.name)), 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE,
+                                &negations[index], "", nullptr});
+  }
+  void add_own() {
+    entries.back().push_back({"help", 'h', 0, G_OPTION_ARG_NONE, &help, "Shows this text", nullptr});
+    entries.back().push_back({G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &rest, nullptr, nullptr});
+  }
+  void add_group(std::string_view title) {
+    GOptionGroup* group = g_option_group_new(keep(title), keep(std::string(title) + ":"), "", nullptr, nullptr);
+    g_option_group_add_entries(group, entries.back().data());
+    g_option_context_add_group(context.get(), group);  // takes it
   }
   const char* keep(std::string_view text) { return texts.emplace_back(text).c_str(); }
 
   std::deque<std::string> texts;
   std::vector<char*> values;
-  std::vector<gboolean> flags;
-  std::vector<GOptionEntry> entries;
+  std::vector<gboolean> flags, negations;
+  std::deque<std::vector<GOptionEntry>> entries;  // of each group
   gboolean help = FALSE;
   char** rest = nullptr;
   std::unique_ptr<GOptionContext, Freed> context;
@@ -98,8 +118,14 @@ Error out_of_range(const Option& option, std::string_view text) {
           ""};
 }
 
+}  // namespace
+
 Status check_value(const Option& option, const std::string& text) {
   switch (option.type) {
+    case OptionType::Boolean:
+      if (text == "true" || text == "false") return Status::success();
+      return Error{ErrorCode::InvalidArgument, "--" + std::string(option.name) + " cannot be '" + text + "'",
+                   "possible are: true, false"};
     case OptionType::Enum:
     case OptionType::Flags:
       if (!option_value(option, text)) return unknown_value(option, text);
@@ -117,11 +143,28 @@ Status check_value(const Option& option, const std::string& text) {
   }
 }
 
+namespace {
+
+// "--data-path=x" as "--data=x", "-b" as "--batch-size"; what follows "--" stays.
+std::deque<std::string> without_aliases(const Verb& verb, int argc, char** argv) {
+  std::deque<std::string> words(argv, argv + argc);
+  for (size_t i = 1; i < words.size() && words[i] != "--"; ++i)
+    for (const OptionAlias& alias : verb.aliases) {
+      const std::string dashed = (alias.word.size() == 1 ? "-" : "--") + std::string(alias.word);
+      if (words[i] != dashed && !words[i].starts_with(dashed + "=")) continue;
+      words[i] = "--" + std::string(alias.option) + words[i].substr(dashed.size());
+      break;
+    }
+  return words;
+}
+
 }  // namespace
 
 Result<CommandLine> CommandLine::parse(const Verb& verb, int argc, char** argv) {
   Parser parser(verb);
-  std::vector<char*> words(argv, argv + argc);
+  std::deque<std::string> texts = without_aliases(verb, argc, argv);
+  std::vector<char*> words;
+  for (std::string& text : texts) words.push_back(text.data());
   words.push_back(nullptr);
   char** first = words.data();
   GError* raw_error = nullptr;
@@ -129,17 +172,24 @@ Result<CommandLine> CommandLine::parse(const Verb& verb, int argc, char** argv) 
     const std::unique_ptr<GError, Freed> error(raw_error);
     return Error{ErrorCode::InvalidArgument, error->message, "see ft-tool " + std::string(verb.name) + " --help"};
   }
-  CommandLine line(verb.options);
+  CommandLine line(verb);
   line.help_ = parser.help;
   for (size_t i = 0; i < verb.options.size(); ++i) {
-    const Option& option = verb.options[i];
-    if (parser.flags[i]) line.given_[std::string(option.name)] = "true";
+    const std::string_view name = verb.options[i].name;
+    if (parser.flags[i] || parser.negations[i]) line.given_[std::string(name)] = parser.flags[i] ? "true" : "false";
     if (!parser.values[i]) continue;
-    if (Status status = check_value(option, parser.values[i]); !status) return status.error();
-    line.given_[std::string(option.name)] = parser.values[i];
+    if (Status status = line.add(name, parser.values[i]); !status) return status.error();
   }
   for (char** word = parser.rest; word && *word; ++word) line.arguments_.emplace_back(*word);
   return line;
+}
+
+Status CommandLine::add(std::string_view name, const std::string& value) {
+  const Option* option = find_option(options_, name);
+  if (!option) return Error{ErrorCode::InvalidArgument, "unknown option '" + std::string(name) + "'", ""};
+  if (Status status = check_ ? check_(*option, value) : check_value(*option, value); !status) return status;
+  given_.emplace(name, value);
+  return Status::success();
 }
 
 const Option& CommandLine::row(std::string_view name) const {
@@ -160,7 +210,7 @@ int CommandLine::choice(std::string_view name) const { return option_value(row(n
 
 std::string help_text(const Verb& verb) {
   Parser parser(verb);
-  const std::unique_ptr<char, Freed> help(g_option_context_get_help(parser.context.get(), TRUE, nullptr));
+  const std::unique_ptr<char, Freed> help(g_option_context_get_help(parser.context.get(), FALSE, nullptr));
   // GOption names the program after argv[0], which it does not see here.
   const std::string text(help.get());
   const std::string usage = "ft-tool " + std::string(verb.name) + " [OPTION…] " + std::string(verb.arguments);

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <functional>
 #include <map>
 
 #include "base/atomic_file.h"
@@ -12,8 +11,8 @@
 #include "data/image_folder.h"
 #include "infer/judge.h"
 #include "json_text.h"
+#include "mistakes.h"
 #include "model_source.h"
-#include "resnetft/preprocess.h"
 #include "terminal.h"
 #include "tool_options.h"
 #include "train/report.h"
@@ -21,9 +20,6 @@
 
 namespace resnetft::tool {
 namespace {
-
-constexpr size_t kMaxMistakes = 24;
-constexpr int kThumbnailSide = 128, kThumbnailQuality = 85;
 
 std::string listed(const std::vector<std::string>& names) {
   constexpr size_t kMaxListed = 20;
@@ -109,14 +105,7 @@ class Evaluator {
     meter_.add(truth, confidences(judgement.logits, classifier_.card().temperature));
     const ScoredClass& best = judgement.top.front();
     const size_t named = static_cast<size_t>(best.label_id);
-    if (named != truth) keep_mistake({path, map_.labels[truth], map_.labels[named], best.confidence, ""});
-  }
-
-  // The surest first.
-  void keep_mistake(Mistake mistake) {
-    const auto place = std::ranges::upper_bound(mistakes_, mistake.confidence, std::greater(), &Mistake::confidence);
-    mistakes_.insert(place, std::move(mistake));
-    if (mistakes_.size() > kMaxMistakes) mistakes_.pop_back();
+    if (named != truth) keep_worst(mistakes_, {path, map_.labels[truth], map_.labels[named], best.confidence, ""});
   }
 
   Classifier& classifier_;
@@ -125,22 +114,6 @@ class Evaluator {
   std::vector<Mistake> mistakes_;
   int64_t failed_ = 0;
 };
-
-// Turned as EXIF says, whole, on white. Empty where the file cannot be read any more.
-std::string thumbnail(const std::string& path) {
-  const PreprocessSpec spec{.mode = ResizeMode::Letterbox,
-                            .crop_width = kThumbnailSide,
-                            .crop_height = kThumbnailSide,
-                            .mean = {1, 1, 1},
-                            .std = {1, 1, 1}};
-  const Result<DecodedImage> image = read_image_file(path);
-  Result<Preprocessor> preprocessor = Preprocessor::create(spec);
-  if (!image || !preprocessor) return "";
-  std::vector<uint8_t> pixels(size_t{kThumbnailSide} * kThumbnailSide * 3);
-  if (!preprocessor->to_pixels(image->view, pixels)) return "";
-  const Result<std::string> jpeg = encode_jpeg(pixels, kThumbnailSide, kThumbnailSide, kThumbnailQuality);
-  return jpeg ? *jpeg : "";
-}
 
 Status run_all(const LabelledFolder& folder, Evaluator& evaluator, const CommandLine& line) {
   const size_t batch_size = static_cast<size_t>(line.number("batch-size"));
@@ -195,7 +168,8 @@ std::string to_json(const Evaluation& evaluation, const Evaluator& evaluator, co
 
 Status write_report(Evaluation evaluation, const Evaluator& evaluator, const std::string& path) {
   evaluation.mistakes = evaluator.mistakes();
-  for (Mistake& mistake : evaluation.mistakes) mistake.jpeg = thumbnail(mistake.path);
+  for (Mistake& mistake : evaluation.mistakes)
+    if (const Result<DecodedImage> image = read_image_file(mistake.path); image) mistake.jpeg = thumbnail(image->view);
   const std::string html = evaluation_to_html(evaluation);
   const std::span<const std::byte> bytes = std::as_bytes(std::span(html));
   return write_file_atomically(path, {&bytes, 1});

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // ft-tool VERB [OPTION...]: finds the verb, parses its options, runs it, and says in one line what went wrong.
-#include <array>
 #include <exception>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "command_line.h"
 #include "resnetft/log.h"
@@ -13,11 +13,15 @@
 namespace resnetft::tool {
 namespace {
 
-std::array<Verb, 5> verbs() { return {predict_verb(), eval_verb(), inspect_verb(), convert_verb(), benchmark_verb()}; }
+std::vector<Verb> verbs() {
+  return {predict_verb(), eval_verb(),    train_verb(),   lr_find_verb(), calibrate_verb(),
+          average_verb(), dataset_verb(), inspect_verb(), convert_verb(), benchmark_verb()};
+}
 
 std::string overview() {
   std::string text =
-      "Usage:\n  ft-tool VERB [OPTION…]\n\nClassifies pictures with a ResNet, measures and converts its weights.\n\n"
+      "Usage:\n  ft-tool VERB [OPTION…]\n\nClassifies pictures with a ResNet, trains and measures it, converts its "
+      "weights.\n\n"
       "Verbs:\n";
   for (const Verb& verb : verbs()) {
     std::string name(verb.name);

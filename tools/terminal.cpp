@@ -54,38 +54,46 @@ bool interrupted() { return interrupt_seen; }
 
 Error interrupted_error() { return {ErrorCode::Cancelled, "stopped by a signal", ""}; }
 
-Progress::Progress(std::string_view what, int64_t total)
-    : what_(what),
-      total_(total),
-      on_terminal_(isatty(STDERR_FILENO) != 0),
-      start_(Clock::now()),
-      next_draw_(start_ + std::chrono::seconds(1)) {}
+// Work of less than a second shows nothing.
+StatusLine::StatusLine()
+    : on_terminal_(isatty(STDERR_FILENO) != 0), next_draw_(Clock::now() + std::chrono::seconds(1)) {}
 
-Progress::~Progress() {
-  if (drawn_) std::fputs("\r\x1b[K", stderr);
+bool StatusLine::is_due() const { return on_terminal_ && Clock::now() >= next_draw_; }
+
+void StatusLine::show(std::string_view text) {
+  if (!is_due()) return;
+  next_draw_ = Clock::now() + std::chrono::milliseconds(100);
+  const std::string line = "\r\x1b[K" + std::string(text);
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  drawn_ = true;
 }
+
+void StatusLine::clear() {
+  if (drawn_) std::fputs("\r\x1b[K", stderr);
+  drawn_ = false;
+}
+
+Progress::Progress(std::string_view what, int64_t total) : what_(what), total_(total), start_(Clock::now()) {}
 
 void Progress::advance(int64_t count) {
   done_ += count;
-  if (!on_terminal_ || Clock::now() < next_draw_) return;
-  next_draw_ = Clock::now() + std::chrono::milliseconds(100);
-  draw(std::chrono::duration<double>(Clock::now() - start_).count());
+  if (line_.is_due()) draw(std::chrono::duration<double>(Clock::now() - start_).count());
 }
 
 void Progress::draw(double seconds) {
   const double rate = static_cast<double>(done_) / seconds;
-  drawn_ = true;
+  char text[120];
   if (total_ == 0) {
-    std::fprintf(stderr, "\r\x1b[K%s %lld, %.0f/s", what_.c_str(), static_cast<long long>(done_), rate);
-    return;
+    std::snprintf(text, sizeof text, " %lld, %.0f/s", static_cast<long long>(done_), rate);
+    return line_.show(what_ + text);
   }
   constexpr int kWidth = 30;
   const int filled = static_cast<int>(kWidth * done_ / total_);
   std::string bar(static_cast<size_t>(filled), '#');
   bar.resize(kWidth, '.');
-  std::fprintf(stderr, "\r\x1b[K%s [%s] %lld/%lld, %.0f/s, %.0f s left", what_.c_str(), bar.c_str(),
-               static_cast<long long>(done_), static_cast<long long>(total_), rate,
-               static_cast<double>(total_ - done_) / rate);
+  std::snprintf(text, sizeof text, "] %lld/%lld, %.0f/s, %.0f s left", static_cast<long long>(done_),
+                static_cast<long long>(total_), rate, static_cast<double>(total_ - done_) / rate);
+  line_.show(what_ + " [" + bar + text);
 }
 
 }  // namespace resnetft::tool

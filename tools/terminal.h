@@ -28,13 +28,34 @@ void catch_signals();
 bool interrupted();
 Error interrupted_error();
 
+// One line of the standard error that is drawn again and again, ten times a second at most, and only where that is a
+// terminal.
+class StatusLine {
+ public:
+  StatusLine();
+  ~StatusLine() { clear(); }
+  StatusLine(const StatusLine&) = delete;
+  StatusLine& operator=(const StatusLine&) = delete;
+
+  // Whether show() would draw: a text need not be made for nothing.
+  bool is_due() const;
+  void show(std::string_view text);
+  // Takes the line away, so that another may be written.
+  void clear();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool on_terminal_;
+  bool drawn_ = false;
+  Clock::time_point next_draw_;
+};
+
 // A bar on the standard error, for people: only where it is a terminal, and only for work of more than a second. Shows
 // itself ten times a second at most; takes itself away when it goes.
 class Progress {
  public:
   // `total` 0: unknown.
   Progress(std::string_view what, int64_t total);
-  ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
@@ -47,10 +68,8 @@ class Progress {
   std::string what_;
   int64_t total_;
   int64_t done_ = 0;
-  bool on_terminal_;
-  bool drawn_ = false;
   Clock::time_point start_;
-  Clock::time_point next_draw_;
+  StatusLine line_;
 };
 
 }  // namespace resnetft::tool

@@ -8,8 +8,13 @@ namespace resnetft::tool {
 
 Verb predict_verb();
 Verb eval_verb();
+Verb train_verb();
+Verb lr_find_verb();
+Verb calibrate_verb();
+Verb average_verb();
 Verb inspect_verb();
 Verb convert_verb();
+Verb dataset_verb();
 Verb benchmark_verb();
 
 }  // namespace resnetft::tool

@@ -15,7 +15,7 @@
 namespace resnetft {
 
 // The errors' messages lack the file's name, which decode_image() adds.
-Result<DecodedImage> decode_jpeg(std::span<const std::byte> bytes);
+Result<DecodedImage> decode_jpeg(std::span<const std::byte> bytes, const ReduceBy& reduce_by);
 Result<DecodedImage> decode_png(std::span<const std::byte> bytes);
 Result<DecodedImage> decode_with_opencv(std::span<const std::byte> bytes, ImageFormat format);
 

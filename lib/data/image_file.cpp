@@ -10,13 +10,13 @@
 namespace resnetft {
 namespace {
 
-Result<DecodedImage> decode_any(std::span<const std::byte> bytes) {
+Result<DecodedImage> decode_any(std::span<const std::byte> bytes, const ReduceBy& reduce_by) {
   if (bytes.empty()) return Error{ErrorCode::CorruptFile, "the file is empty", ""};
   const std::optional<ImageFormat> format = detect_image_format(bytes);
   if (!format)
     return Error{ErrorCode::CorruptFile, "not a picture of a known format",
                  "JPEG, PNG, BMP, PNM, TIFF and WebP are read"};
-  if (*format == ImageFormat::Jpeg) return decode_jpeg(bytes);
+  if (*format == ImageFormat::Jpeg) return decode_jpeg(bytes, reduce_by);
   if (*format == ImageFormat::Png) return decode_png(bytes);
   return decode_with_opencv(bytes, *format);
 }
@@ -41,8 +41,9 @@ DecodedImage own_pixels(std::vector<uint8_t> pixels, PixelFormat format, int wid
   return {view, owner};
 }
 
-Result<DecodedImage> decode_image(std::span<const std::byte> bytes, const std::string& name) try {
-  Result<DecodedImage> image = decode_any(bytes);
+Result<DecodedImage> decode_image(std::span<const std::byte> bytes, const std::string& name,
+                                  const ReduceBy& reduce_by) try {
+  Result<DecodedImage> image = decode_any(bytes, reduce_by);
   if (image) return image;
   Error error = image.error();
   error.message = "picture '" + name + "': " + error.message;
@@ -52,10 +53,10 @@ Result<DecodedImage> decode_image(std::span<const std::byte> bytes, const std::s
   return Error{ErrorCode::OutOfMemory, "picture '" + name + "': memory ran out", "use fewer workers"};
 }
 
-Result<DecodedImage> read_image_file(const std::string& path) {
+Result<DecodedImage> read_image_file(const std::string& path, const ReduceBy& reduce_by) {
   const Result<std::shared_ptr<const MappedFile>> file = MappedFile::open(path);
   if (!file) return file.error();
-  return decode_image((*file)->bytes(), path);
+  return decode_image((*file)->bytes(), path, reduce_by);
 }
 
 }  // namespace resnetft

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // JPEG by libjpeg. Its errors jump: everything that needs a destructor lives in JpegJob, outside the functions that
 // are jumped over.
+#include <algorithm>
 #include <csetjmp>
 #include <cstdint>
 #include <cstdio>
@@ -101,6 +102,17 @@ void read_header(JpegJob& job) {
   job.orientation = orientation_of(job.decoder);
 }
 
+// DCT coefficients of high frequency are left out, so that each side comes out divided, rounded up.
+void reduce(JpegJob& job, const ReduceBy& reduce_by) {
+  const bool sideways = job.orientation >= Orientation::Transpose;
+  const int divisor = sideways ? reduce_by(job.height, job.width) : reduce_by(job.width, job.height);
+  job.decoder.scale_num = 1;
+  job.decoder.scale_denom = static_cast<unsigned>(std::clamp(divisor, 1, 8));
+  jpeg_calc_output_dimensions(&job.decoder);
+  job.width = static_cast<int>(job.decoder.output_width);
+  job.height = static_cast<int>(job.decoder.output_height);
+}
+
 // After `pixels` has its size.
 void read_pixels(JpegJob& job) {
   jpeg_start_decompress(&job.decoder);
@@ -136,7 +148,7 @@ void choose_output(JpegJob& job) {
 
 }  // namespace
 
-Result<DecodedImage> decode_jpeg(std::span<const std::byte> bytes) {
+Result<DecodedImage> decode_jpeg(std::span<const std::byte> bytes, const ReduceBy& reduce_by) {
   JpegJob job{.bytes = bytes};
   job.decoder.err = jpeg_std_error(&job.errors);
   job.decoder.client_data = &job;
@@ -147,6 +159,7 @@ Result<DecodedImage> decode_jpeg(std::span<const std::byte> bytes) {
   bool good = run(job, read_header);
   if (good) {
     if (Status status = check_image_size(job.width, job.height); !status) return status.error();
+    if (reduce_by) reduce(job, reduce_by);
     choose_output(job);
     good = run(job, read_pixels);
   }

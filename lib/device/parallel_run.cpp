@@ -67,6 +67,8 @@ ParallelRun::ParallelRun(int threads) : parallel_(threads > 1) {
   cpu_start_ = read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
+ParallelRun::ParallelRun() : ParallelRun(omp_get_max_threads()) {}
+
 ParallelRun::~ParallelRun() {
   if (!parallel_) return;
   const std::chrono::nanoseconds cpu = read_clock(CLOCK_THREAD_CPUTIME_ID) - cpu_start_;

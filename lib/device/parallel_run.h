@@ -12,6 +12,7 @@ namespace resnetft {
 class ParallelRun {
  public:
   explicit ParallelRun(int threads);
+  ParallelRun();  // with the budget that the thread has
   ~ParallelRun();
   ParallelRun(const ParallelRun&) = delete;
   ParallelRun& operator=(const ParallelRun&) = delete;

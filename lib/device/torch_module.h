@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 
 #include "resnetft/error.h"
 
@@ -12,14 +13,18 @@ namespace resnetft {
 class Engine;
 class Model;
 struct EngineSpec;
+struct TrainObserver;
+struct TrainOutcome;
+struct TrainSpec;
 
-inline constexpr unsigned kTorchModuleVersion = 1;
+inline constexpr unsigned kTorchModuleVersion = 2;
 
 // The module's one entry point, `resnetft_torch_module()`, returns this table.
 struct TorchModule {
   unsigned version;  // kTorchModuleVersion of the module's build
   Result<std::shared_ptr<const Engine>> (*create_reference_engine)(const Model& model, const EngineSpec& spec);
   void (*set_thread_count)(int threads);  // at:: and MKL, for the calling thread; ThreadBudget calls it
+  Result<TrainOutcome> (*train)(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop);
 };
 
 // Opens the module, once; later calls return the same. Incompatible where another LibTorch is in the process (names

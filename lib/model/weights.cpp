@@ -85,9 +85,10 @@ std::vector<float> to_floats(const Tensor& tensor) {
 Result<Weights> parse_weights(std::span<const std::byte> bytes, const std::string& name) {
   constexpr size_t kBrace = 8;  // where a safetensors header begins
   if (bytes.empty()) return Error{ErrorCode::CorruptFile, "weights '" + name + "': it is empty", "fetch it again"};
+  // First: a header's length may begin with the bytes of the others' magic, whose files have no brace there.
+  if (bytes.size() > kBrace && bytes[kBrace] == std::byte{'{'}) return parse_safetensors(bytes, name);
   if (starts_with(bytes, "PK")) return parse_pytorch_zip(bytes, name);
   if (starts_with(bytes, "\x80")) return parse_pytorch_legacy(bytes, name);
-  if (bytes.size() > kBrace && bytes[kBrace] == std::byte{'{'}) return parse_safetensors(bytes, name);
   if (starts_with(bytes, "version https://git-lfs"))
     return Error{ErrorCode::CorruptFile, "weights '" + name + "': it is a Git LFS pointer to weights",
                  "run git lfs pull"};

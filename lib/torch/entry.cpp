@@ -4,6 +4,7 @@
 #include "device/torch/thread_count.h"
 #include "device/torch_module.h"
 #include "infer/reference/reference_engine.h"
+#include "train/torch/run.h"
 
 namespace resnetft {
 namespace {
@@ -23,6 +24,6 @@ extern "C" const resnetft::TorchModule* resnetft_torch_module();
 
 extern "C" const resnetft::TorchModule* resnetft_torch_module() {
   static constexpr resnetft::TorchModule kModule = {resnetft::kTorchModuleVersion, resnetft::create_engine_of_model,
-                                                    resnetft::set_torch_thread_count};
+                                                    resnetft::set_torch_thread_count, resnetft::run_training};
   return &kModule;
 }

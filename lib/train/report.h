@@ -2,12 +2,14 @@
 // How well a classifier does, rendered: once as text, once as JSON, once as a web page.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "train/meters.h"
+#include "train/report_chart.h"
 
 namespace resnetft {
 
@@ -20,13 +22,21 @@ struct Mistake {
   std::string jpeg;  // a small picture of it; empty: none
 };
 
+using Facts = std::vector<std::pair<std::string, std::string>>;
+
 // `labels`: one for each class of `scores`. `facts`: what was measured with what, shown as they are.
 struct Evaluation {
   std::string title;
   std::vector<std::string> labels;
   ClassificationScores scores;
-  std::vector<std::pair<std::string, std::string>> facts;
+  Facts facts;
   std::vector<Mistake> mistakes;
+
+  // Of a training run; the page alone shows them.
+  std::vector<Chart> charts = {};
+  std::optional<ClassificationScores> calibrated = {};           // after temperature scaling, where `scores` are before
+  std::string calibration = {};                                  // a sentence on it
+  std::vector<std::pair<std::string, Facts>> descriptions = {};  // of data, machine ..., each with its heading
 };
 
 // How often pictures of one class were named as another.
@@ -46,7 +56,8 @@ std::string evaluation_to_text(const Evaluation& evaluation);
 std::string scores_to_json_members(const ClassificationScores& scores, const std::vector<std::string>& labels);
 
 // One file without references to any other: the totals, a confusion matrix (up to 50 classes; beyond, the most
-// frequent confusions), a table of the classes, the reliability diagram, the mistakes with their pictures.
+// frequent confusions), a table of the classes, the reliability diagram, the mistakes with their pictures; of a
+// training run its curves, the diagram after temperature scaling too, and the descriptions.
 std::string evaluation_to_html(const Evaluation& evaluation);
 
 // Text as HTML shows it, safe inside double quotes too.

@@ -24,6 +24,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; } d
 .totals { display: flex; flex-wrap: wrap; gap: 1rem 2.5rem; } .totals b { display: block; font-size: 1.6rem; font-weight: 600; }
 .matrix td { min-width: 2.2rem; text-align: center; padding: .2rem .3rem; } .matrix td.right { outline: 1px solid var(--ink); outline-offset: -1px; }
 .matrix thead th { vertical-align: bottom; } .matrix thead th span { writing-mode: vertical-rl; transform: rotate(180deg); }
+.pair { display: flex; flex-wrap: wrap; gap: 1rem 2rem; } svg { max-width: 100%; height: auto; }
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 1rem; }
 figure { margin: 0; } figure img { width: 100%; max-width: 12rem; image-rendering: auto; border: 1px solid var(--line); }
 figcaption { font-size: .85rem; overflow-wrap: anywhere; } figcaption i { opacity: .75; }
@@ -62,9 +63,9 @@ std::string totals_html(const ClassificationScores& scores) {
          "</div>\n";
 }
 
-std::string facts_html(const Evaluation& evaluation) {
+std::string facts_html(const Facts& facts) {
   std::string html = "<dl>\n";
-  for (const auto& [name, value] : evaluation.facts)
+  for (const auto& [name, value] : facts)
     html += "<dt>" + html_escaped(name) + "</dt><dd>" + html_escaped(value) + "</dd>\n";
   return html + "</dl>\n";
 }
@@ -141,6 +142,31 @@ std::string reliability_svg(const ClassificationScores& scores) {
   return svg + "<text x=\"190\" y=\"345\" text-anchor=\"middle\">confidence (bars: accuracy)</text>\n</svg>\n";
 }
 
+std::string reliability_html(const Evaluation& evaluation) {
+  if (!evaluation.calibrated) return reliability_svg(evaluation.scores);
+  const auto figure = [](const char* when, const ClassificationScores& scores) {
+    return "<figure>" + reliability_svg(scores) + "<figcaption>" + when +
+           formatted(": calibration error %.4f, loss %.4f", scores.ece, scores.loss) + "</figcaption></figure>\n";
+  };
+  return "<p>" + html_escaped(evaluation.calibration) + "</p>\n<div class=\"pair\">\n" +
+         figure("before temperature scaling", evaluation.scores) +
+         figure("after it, cross-fitted", *evaluation.calibrated) + "</div>\n";
+}
+
+std::string charts_html(const Evaluation& evaluation) {
+  if (evaluation.charts.empty()) return "";
+  std::string html = "<h2>Curves</h2>\n<div class=\"pair\">\n";
+  for (const Chart& chart : evaluation.charts) html += chart_to_svg(chart);
+  return html + "</div>\n";
+}
+
+std::string descriptions_html(const Evaluation& evaluation) {
+  std::string html;
+  for (const auto& [heading, facts] : evaluation.descriptions)
+    html += "<h2>" + html_escaped(heading) + "</h2>\n" + facts_html(facts);
+  return html;
+}
+
 std::string mistakes_html(const std::vector<Mistake>& mistakes) {
   if (mistakes.empty()) return "<p>None.</p>\n";
   std::string html = "<div class=\"mistakes\">\n";
@@ -180,10 +206,11 @@ std::string evaluation_to_html(const Evaluation& evaluation) {
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
          title + "</title>\n<style>" + kStyle + "</style>\n</head>\n<body>\n<h1>" + title + "</h1>\n" +
-         totals_html(evaluation.scores) + facts_html(evaluation) + "<h2>Confusion</h2>\n" +
-         (small ? matrix_html(evaluation) : confusions_html(evaluation)) + "<h2>Classes</h2>\n" +
-         classes_html(evaluation) + "<h2>Reliability</h2>\n" + reliability_svg(evaluation.scores) +
-         "<h2>Worst mistakes</h2>\n" + mistakes_html(evaluation.mistakes) + "</body>\n</html>\n";
+         totals_html(evaluation.scores) + facts_html(evaluation.facts) + charts_html(evaluation) +
+         "<h2>Confusion</h2>\n" + (small ? matrix_html(evaluation) : confusions_html(evaluation)) +
+         "<h2>Classes</h2>\n" + classes_html(evaluation) + "<h2>Reliability</h2>\n" + reliability_html(evaluation) +
+         "<h2>Worst mistakes</h2>\n" + mistakes_html(evaluation.mistakes) + descriptions_html(evaluation) +
+         "</body>\n</html>\n";
 }
 
 }  // namespace resnetft

@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <random>
@@ -143,6 +145,70 @@ TEST(ImageFile, APictureTurnedByExifIsTheSameFrameTurnedByATag) {
   EXPECT_EQ(turned_pixels(file), turned_pixels(frame));
   frame.view.orientation = Orientation::Normal;
   EXPECT_NE(turned_pixels(file), turned_pixels(frame));
+}
+
+// A smooth picture, of which a reduced one is about the resized one.
+cv::Mat gradient_mat(int width, int height, int type = CV_8UC3) {
+  cv::Mat mat(height, width, type);
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width * mat.channels(); ++x)
+      mat.ptr(y)[x] = static_cast<uchar>(128 + 60 * std::sin(x / 37.0) + 60 * std::cos(y / 15.0));
+  return mat;
+}
+
+Result<DecodedImage> decode_reduced(std::string_view bytes, int divisor) {
+  return decode_image(std::as_bytes(std::span(bytes.data(), bytes.size())), "test", [=](int, int) { return divisor; });
+}
+
+TEST(ImageFile, AReducedJpegIsTheResizedPicture) {
+  for (const int type : {CV_8UC3, CV_8UC1}) {
+    const std::string jpeg = encoded(".jpg", gradient_mat(88, 56, type), {cv::IMWRITE_JPEG_QUALITY, 98});
+    for (const int divisor : {1, 2, 4, 8}) {
+      const DecodedImage image = decode_reduced(jpeg, divisor).value();
+      EXPECT_EQ(image.view.width, 88 / divisor);
+      EXPECT_EQ(image.view.height, 56 / divisor);
+      PreprocessSpec spec{.mode = ResizeMode::Stretch, .crop_width = 10, .crop_height = 6};
+      std::vector<uint8_t> whole(180), reduced(180);
+      Preprocessor preprocessor = Preprocessor::create(spec).value();
+      ASSERT_TRUE(preprocessor.to_pixels(decode(jpeg)->view, whole).ok());
+      ASSERT_TRUE(preprocessor.to_pixels(image.view, reduced).ok());
+      for (size_t i = 0; i < whole.size(); ++i) EXPECT_NEAR(whole[i], reduced[i], 12) << divisor;
+    }
+  }
+}
+
+TEST(ImageFile, TheSidesOfAReducedJpegAreRoundedUp) {
+  const DecodedImage image = decode_reduced(encoded(".jpg", random_mat(83, 49, CV_8UC3)), 8).value();
+  EXPECT_EQ(image.view.width, 11);
+  EXPECT_EQ(image.view.height, 7);
+}
+
+TEST(ImageFile, ReducingIsAskedOfJpegsOnlyAndWithTheTurnedSize) {
+  std::vector<std::pair<int, int>> asked;
+  const ReduceBy remember = [&](int width, int height) {
+    asked.emplace_back(width, height);
+    return 2;
+  };
+  const auto size_of = [&](const std::string& bytes) {
+    const DecodedImage image = decode_image(std::as_bytes(std::span(bytes)), "test", remember).value();
+    return std::pair(image.view.width, image.view.height);
+  };
+  const std::string jpeg = encoded(".jpg", random_mat(40, 24, CV_8UC3));
+  EXPECT_EQ(size_of(jpeg), std::pair(20, 12));
+  EXPECT_EQ(size_of(with_jpeg_exif(jpeg, 6)), std::pair(20, 12));
+  EXPECT_EQ(size_of(encoded(".png", random_mat(40, 24, CV_8UC3))), std::pair(40, 24));
+  EXPECT_EQ(asked, (std::vector<std::pair<int, int>>{{40, 24}, {24, 40}}));
+}
+
+TEST(ImageFile, AReducedCmykJpegIsTheWholeOneReduced) {
+  const std::string bytes = testing::read_text(kFolder + "cmyk.jpg");
+  const DecodedImage whole = decode(bytes).value(), half = decode_reduced(bytes, 2).value();
+  EXPECT_EQ(half.view.width, (whole.view.width + 1) / 2);
+  const auto mean = [](const DecodedImage& image) {
+    const std::vector<uint8_t> pixels = turned_pixels(image);
+    return std::accumulate(pixels.begin(), pixels.end(), 0.0) / static_cast<double>(pixels.size());
+  };
+  EXPECT_NEAR(mean(half), mean(whole), 1.5);
 }
 
 TEST(ImageFile, PngAndWebpCarryExifToo) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace resnetft {
@@ -92,6 +93,45 @@ TEST(Report, ABarStandsForEachBinThatHasImages) {
   size_t bars = 0;
   for (size_t at = html.find("class=\"bar\""); at != std::string::npos; at = html.find("class=\"bar\"", at + 1)) ++bars;
   EXPECT_EQ(bars, 4u);  // 0.6, 0.7, 0.8, 0.9 fall into four bins
+}
+
+size_t count_of(const std::string& text, std::string_view part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+TEST(Report, ATrainingRunShowsBothDiagramsItsCurvesAndDescriptions) {
+  Evaluation evaluation = small_evaluation();
+  EXPECT_EQ(count_of(evaluation_to_html(evaluation), "reliability diagram"), 1u);
+  evaluation.calibrated = evaluation.scores;
+  evaluation.calibration = "temperature <1.5>";
+  evaluation.charts = {{"loss", "epoch", {{"training", {{1, 2.0}, {2, 1.0}}}}}};
+  evaluation.descriptions = {{"Machine", {{"threads", "2"}}}};
+  const std::string html = evaluation_to_html(evaluation);
+  EXPECT_EQ(count_of(html, "reliability diagram"), 2u);
+  EXPECT_TRUE(has(html, "temperature &lt;1.5&gt;"));
+  EXPECT_TRUE(has(html, "<polyline"));
+  EXPECT_TRUE(has(html, "<h2>Machine</h2>"));
+  EXPECT_FALSE(has(html, "http:"));  // whole in itself
+}
+
+TEST(Report, AChartSpansItsPointsAndLeavesOutWhatIsNotFinite) {
+  const Chart chart{"t", "epoch", {{"a", {{1, 0.5}, {2, NAN}, {3, 1.5}}}}};
+  const std::string svg = chart_to_svg(chart);
+  // 640 wide with 60 and 16 beside, 280 high with 44 above and below.
+  EXPECT_TRUE(has(svg, "points=\"60.0,236.0 624.0,44.0 \"")) << svg;
+  EXPECT_TRUE(has(chart_to_svg_file(chart), "xmlns="));
+}
+
+TEST(Report, ALogarithmicChartPutsTheGeometricMeanInTheMiddle) {
+  const Chart chart{"t", "rate", {{"a", {{1e-4, 1}, {1e-2, 2}, {1, 3}}}}, true};
+  EXPECT_TRUE(has(chart_to_svg(chart), "60.0,236.0 342.0,140.0 624.0,44.0"));
+}
+
+TEST(Report, ACurveOfOneEpochIsADot) {
+  const std::string svg = chart_to_svg({"t", "epoch", {{"a", {{1, 0.5}}}, {"none", {}}}});
+  EXPECT_TRUE(has(svg, "<circle cx=\"342.0\" cy=\"140.0\"")) << svg;
 }
 
 TEST(Report, AThousandClassesGetAListInsteadOfAMatrix) {

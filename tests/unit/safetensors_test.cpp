@@ -58,6 +58,17 @@ TEST(Safetensors, ReadsTensorsAndMetadata) {
   EXPECT_EQ(b.bytes.front(), std::byte{4});
 }
 
+TEST(Safetensors, AreToldFromPicklesAndZipsWhateverTheirHeadersLengthIs) {
+  // 0x80 opens a pickle, "PK" a zip; as lengths they are 128 and 0x4b50.
+  for (const size_t length : {size_t{0x80}, size_t{0x180}, size_t{0x4b50}}) {
+    const std::string open = R"({"__metadata__":{"x":")", end = R"("}})";
+    const std::string file = file_with(open + std::string(length - open.size() - end.size(), 'x') + end, 0);
+    const Result<Weights> weights = parse_weights(std::as_bytes(std::span(file)), "x");
+    ASSERT_TRUE(weights.ok()) << length << ": " << to_string(weights.error());
+    EXPECT_EQ(weights->format, "safetensors");
+  }
+}
+
 TEST(Safetensors, EveryTruncationIsCorrupt) {
   const std::string file = file_with(kGood, 12);
   for (size_t size = 0; size < file.size(); ++size) {

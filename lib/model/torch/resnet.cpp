@@ -44,15 +44,21 @@ class NormLayer : public torch::nn::Module {
   }
   at::Tensor forward(const at::Tensor& x) const {
     if (groups_ > 0) return at::group_norm(x, groups_, weight_, bias_, kNormalizationEpsilon);
-    const bool learns = is_training() && normalization_ == Normalization::Batch;
-    constexpr double kMomentum = 0.1;
-    return at::batch_norm(x, weight_, bias_, running_mean_, running_var_, learns, kMomentum, kNormalizationEpsilon,
+    const bool learns = estimates_ || (is_training() && normalization_ == Normalization::Batch);
+    return at::batch_norm(x, weight_, bias_, running_mean_, running_var_, learns, momentum_, kNormalizationEpsilon,
                           /*cudnn_enabled=*/true);
+  }
+  void estimate(double momentum) {
+    estimates_ = momentum > 0;
+    momentum_ = estimates_ ? momentum : kMomentum;
   }
 
  private:
+  static constexpr double kMomentum = 0.1;
   Normalization normalization_;
   int64_t groups_ = 0;  // 0: batch statistics
+  bool estimates_ = false;
+  double momentum_ = kMomentum;
   at::Tensor weight_, bias_, running_mean_, running_var_;
 };
 
@@ -149,7 +155,9 @@ ResNet::ResNet(const Architecture& architecture, int64_t num_classes, Normalizat
     if (architecture.depths[stage] == 0) continue;
     const int64_t planes = base << stage;
     const int64_t out = architecture.block == BlockKind::Bottleneck ? planes * 4 : planes;
-    auto layer = register_module("layer" + std::to_string(stage + 1), std::make_shared<torch::nn::Module>());
+    last_stage_name_ = "layer" + std::to_string(stage + 1);
+    last_stage_begin_ = blocks_.size();
+    auto layer = register_module(last_stage_name_, std::make_shared<torch::nn::Module>());
     for (int i = 0; i < architecture.depths[stage]; ++i) {
       const BlockShape shape{channels, planes, out, stage > 0 && i == 0 ? 2 : 1};
       blocks_.push_back(layer->register_module(std::to_string(i),
@@ -157,19 +165,32 @@ ResNet::ResNet(const Architecture& architecture, int64_t num_classes, Normalizat
       channels = out;
     }
   }
-  head_ = register_module(pools_first_ ? "fc" : "linear", std::make_shared<LinearHead>(channels, num_classes));
+  head_ = register_module(head_name(), std::make_shared<LinearHead>(channels, num_classes));
 }
 
-at::Tensor ResNet::features(const at::Tensor& pictures) const {
+at::Tensor ResNet::before_last_stage(const at::Tensor& pictures) const {
   at::Tensor x = bn1_->forward(conv1_->forward(pictures)).relu_();
   if (pools_first_) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
-  for (const std::shared_ptr<ResidualBlock>& block : blocks_) x = block->forward(x);
+  for (size_t i = 0; i < last_stage_begin_; ++i) x = blocks_[i]->forward(x);
+  return x;
+}
+
+at::Tensor ResNet::last_stage(const at::Tensor& input) const {
+  at::Tensor x = input;
+  for (size_t i = last_stage_begin_; i < blocks_.size(); ++i) x = blocks_[i]->forward(x);
   return x.mean({2, 3});
+}
+
+at::Tensor ResNet::features(const at::Tensor& pictures) const { return last_stage(before_last_stage(pictures)); }
+
+void ResNet::estimate_statistics(double momentum) {
+  for (const std::shared_ptr<torch::nn::Module>& module : modules(false))
+    if (const auto norm = std::dynamic_pointer_cast<NormLayer>(module)) norm->estimate(momentum);
 }
 
 at::Tensor ResNet::logits(const at::Tensor& features) const { return head_->forward(features); }
 
-void ResNet::draw_initial_weights() {
+void ResNet::draw_initial_weights(const std::optional<at::Generator>& generator) {
   const torch::NoGradGuard no_grad;
   std::vector<at::Tensor> convolutions;
   for (const std::shared_ptr<torch::nn::Module>& module : modules(false))
@@ -177,13 +198,13 @@ void ResNet::draw_initial_weights() {
       convolutions.push_back(convolution->weight);
   // torchvision draws every weight when it builds a layer, then the convolutions' again. One step of the generator a
   // number: the values of the first round are overwritten and only their count matters.
-  for (at::Tensor& weight : convolutions) weight.uniform_();
+  for (at::Tensor& weight : convolutions) weight.uniform_(0, 1, generator);
   const double bound = 1.0 / std::sqrt(static_cast<double>(head_->weight.size(1)));
-  head_->weight.uniform_(-bound, bound);
-  head_->bias.uniform_(-bound, bound);
+  head_->weight.uniform_(-bound, bound, generator);
+  head_->bias.uniform_(-bound, bound, generator);
   for (at::Tensor& weight : convolutions) {
     const int64_t fan_out = weight.size(0) * weight.size(2) * weight.size(3);
-    weight.normal_(0.0, std::sqrt(2.0 / static_cast<double>(fan_out)));
+    weight.normal_(0.0, std::sqrt(2.0 / static_cast<double>(fan_out)), generator);
   }
 }
 

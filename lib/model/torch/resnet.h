@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "model/architecture.h"
@@ -27,20 +29,33 @@ class ResNet : public torch::nn::Module {
 
   // Pictures [N, 3, H, W] -> pooled features [N, F].
   at::Tensor features(const at::Tensor& pictures) const;
+  // features() in two parts, for a frozen trunk that is computed once: what the last stage (layer4; layer3 in the CIFAR
+  // family) gets to see, [N, C, H, W], and the pooled features [N, F] that it makes of it.
+  at::Tensor before_last_stage(const at::Tensor& pictures) const;
+  at::Tensor last_stage(const at::Tensor& x) const;
   // Features [N, F] -> logits [N, num_classes].
   at::Tensor logits(const at::Tensor& features) const;
   // Both: [N, 3, H, W] -> [N, num_classes].
   at::Tensor forward(const at::Tensor& pictures) const { return logits(features(pictures)); }
 
-  // Draws weights from the global generator, number by number as torchvision's constructors do (He 2015 with fan-out
-  // for convolutions, uniform for the head), so that one seed gives one network in both.
-  void draw_initial_weights();
+  // Until it is called with 0, forward passes move the running statistics by `momentum` towards the batch's, in any
+  // mode and with frozen normalisation too.
+  void estimate_statistics(double momentum);
+
+  std::string last_stage_name() const { return last_stage_name_; }  // "layer4", "layer3"
+  std::string head_name() const { return pools_first_ ? "fc" : "linear"; }
+
+  // Draws weights from `generator`, or the global one, number by number as torchvision's constructors do (He 2015 with
+  // fan-out for convolutions, uniform for the head), so that one seed gives one network in both.
+  void draw_initial_weights(const std::optional<at::Generator>& generator = std::nullopt);
 
  private:
   std::shared_ptr<Convolution> conv1_;
   std::shared_ptr<NormLayer> bn1_;
   bool pools_first_;
   std::vector<std::shared_ptr<ResidualBlock>> blocks_;
+  size_t last_stage_begin_ = 0;  // its first block
+  std::string last_stage_name_;
   std::shared_ptr<LinearHead> head_;
 };
 

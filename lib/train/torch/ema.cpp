@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#include "train/torch/ema.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+
+namespace resnetft {
+
+double ema_keep(const Recipe& recipe, uint64_t t) {
+  const double count = static_cast<double>(t);
+  if (recipe.model_ema_decay < 0) return std::min(0.9998, (1 + count) / (10 + count));
+  if (t == 0) return 0;
+  const double adjust =
+      static_cast<double>(recipe.batch_size) * recipe.model_ema_steps / std::max<uint32_t>(1, recipe.epochs);
+  return 1 - std::min(1.0, (1 - recipe.model_ema_decay) * adjust);
+}
+
+WeightAverage::WeightAverage(std::map<std::string, at::Tensor> source) : source_(std::move(source)) {
+  const c10::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : source_) average_.emplace(name, tensor.detach().clone());
+}
+
+void WeightAverage::update(double keep) {
+  const c10::NoGradGuard no_grad;
+  for (auto& [name, average] : average_) average.mul_(keep).add_(source_.at(name).detach(), 1 - keep);
+}
+
+}  // namespace resnetft

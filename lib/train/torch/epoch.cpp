@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cmath>
+
+#include "train/torch/evaluate.h"
+#include "train/torch/run_context.h"
+
+namespace resnetft {
+namespace {
+
+std::vector<size_t> order_of(const RunContext& run, const Recipe& recipe) {
+  const Dataset& data = *run.spec.train;
+  if (recipe.sampler == Sampler::Random)
+    return shuffled_order(data.size(), recipe.seed, run.state.epochs, recipe.ra_reps);
+  std::vector<size_t> class_ids;
+  for (size_t i = 0; i < data.size(); ++i) class_ids.push_back(data.class_id(i));
+  return balanced_order(class_ids, recipe.seed, run.state.epochs);
+}
+
+// The rate falls with the epochs of the phase that brought no gain.
+double plateau_of(const RunContext& run, const Phase& phase) {
+  if (phase.recipe.lr_scheduler != LrScheduler::Plateau) return 1;
+  const bool loss = phase.recipe.eval_metric == EvalMetric::Loss;
+  std::vector<double> metric;
+  for (const EpochReport& report : run.state.history)
+    if (report.epoch > phase.first_epoch && report.validation)
+      metric.push_back(loss ? report.validation->loss : merit(phase.recipe, *report.validation));
+  return plateau_factor(phase.recipe, metric, loss);
+}
+
+Error not_finite(const RunContext& run, const Phase& phase, const char* what) {
+  std::string message = std::string(what).append(" of step ").append(std::to_string(run.steps_done + 1));
+  message.append(" (epoch ").append(std::to_string(run.state.epochs + 1)).append(") is not finite");
+  std::string hint = "lower --lr (now " + std::to_string(phase.recipe.lr) + ") or pass --clip-grad-norm 1";
+  if (phase.recipe.precision == TrainPrecision::Bf16) hint += ", or use --precision fp32";
+  return {ErrorCode::Internal, message, hint};
+}
+
+// The parts of an epoch that stay the same from step to step.
+struct EpochPlan {
+  uint64_t batches;
+  uint64_t steps;
+  uint64_t accumulate;
+  double plateau;
+  double begun;           // seconds() at its begin here
+  int64_t images_before;  // of an earlier session
+  size_t images;
+};
+
+// Batches up to the next step of the optimiser. False: the loss is not finite.
+Result<bool> accumulate_batches(RunContext& run, const Phase& phase, PhaseParts& parts, TrainStep& step,
+                                const EpochPlan& plan) {
+  RunState& state = run.state;
+  const uint64_t end = std::min(plan.batches, (state.batches / plan.accumulate + 1) * plan.accumulate);
+  StepSums sums;
+  uint64_t number = state.batches;
+  for (; number < end; ++number) {
+    Result<std::optional<TrainBatch>> batch = parts.train->next();
+    if (!batch) return batch.error();
+    if (!*batch) return Error{ErrorCode::Internal, "an epoch ended before its last batch", ""};
+    MixDraw mix;
+    if (parts.train->stage() == Stage::Pictures)
+      mix = draw_mix(phase.recipe, state.epochs, static_cast<uint32_t>(number), (*batch)->input.size(3),
+                     (*batch)->input.size(2));
+    const StepSums one = step.accumulate(parts.train->stage(), std::move(**batch), mix);
+    if (!std::isfinite(one.loss)) return false;
+    sums.loss += one.loss;
+    sums.correct += one.correct;
+    sums.images += one.images;
+  }
+  state.loss_sum += sums.loss;
+  state.correct += sums.correct;
+  state.images += sums.images;
+  state.batches = end;
+  return true;
+}
+
+void average(RunContext& run, const Phase& phase, PhaseParts& parts, uint64_t steps_in_epoch, uint64_t steps) {
+  if (!parts.average) return;
+  if (steps_in_epoch % phase.recipe.model_ema_steps != 0 && steps_in_epoch != steps) return;
+  parts.average->update(ema_keep(phase.recipe, run.state.averagings++));
+}
+
+void tell(RunContext& run, const Phase& phase, const EpochPlan& plan) {
+  TrainProgress progress;
+  const double here = run.seconds() - plan.begun;
+  const int64_t seen = run.state.images - plan.images_before;
+  progress.epoch = run.state.epochs + 1;
+  progress.epochs = run.spec.recipe.head_epochs + run.spec.recipe.epochs;
+  progress.step = run.state.batches / plan.accumulate;
+  progress.steps = plan.steps;
+  progress.loss = run.state.images > 0 ? run.state.loss_sum / static_cast<double>(run.state.images) : 0;
+  progress.images_per_second = here > 0 ? static_cast<double>(seen) / here : 0;
+  const double left = static_cast<double>(phase.last_epoch() - run.state.epochs) * static_cast<double>(plan.images) -
+                      static_cast<double>(run.state.images);
+  if (progress.images_per_second > 0) progress.seconds_left = std::max(0.0, left / progress.images_per_second);
+  progress.phase = "train";
+  run.progress(progress);
+}
+
+}  // namespace
+
+double merit(const Recipe& recipe, const ClassificationScores& scores) {
+  switch (recipe.eval_metric) {
+    case EvalMetric::Top1:
+      return scores.top1;
+    case EvalMetric::MacroF1:
+      return scores.macro_f1;
+    case EvalMetric::Loss:
+      break;
+  }
+  return -scores.loss;
+}
+
+Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts, TrainStep& step,
+                          EpochReport& report) {
+  RunState& state = run.state;
+  const Recipe& recipe = phase.recipe;
+  std::vector<size_t> order = order_of(run, recipe);
+  EpochPlan plan{};
+  plan.images = order.size();
+  plan.accumulate = recipe.grad_accum_steps;
+  plan.batches = (order.size() + recipe.batch_size - 1) / recipe.batch_size;
+  plan.steps = (plan.batches + plan.accumulate - 1) / plan.accumulate;
+  plan.plateau = plateau_of(run, phase);
+  plan.begun = run.seconds();
+  plan.images_before = state.images;
+  const uint64_t steps_before = (state.epochs - phase.first_epoch) * plan.steps;
+  parts.train->start(std::move(order), state.epochs, state.batches);
+  Going going = Going::On;
+  while (state.batches < plan.batches && going == Going::On) {
+    const uint64_t step_in_epoch = state.batches / plan.accumulate;
+    const double loss_before = state.loss_sum;
+    const int64_t images_before = state.images;
+    const Result<bool> finite = accumulate_batches(run, phase, parts, step, plan);
+    if (!finite) return finite.error();
+    if (!*finite) {
+      run.diverged = not_finite(run, phase, "the loss");
+      return Going::Diverged;
+    }
+    report.learning_rate = learning_rate(recipe, steps_before + step_in_epoch, plan.steps) * plan.plateau;
+    step.apply(report.learning_rate);
+    ++run.steps_done;
+    if (run.observer.step)
+      run.observer.step(report.learning_rate, (state.loss_sum - loss_before) / static_cast<double>(std::max<int64_t>(
+                                                                                   1, state.images - images_before)));
+    average(run, phase, parts, step_in_epoch + 1, plan.steps);
+    tell(run, phase, plan);
+    going = run.may_go_on();
+    const uint32_t interval = run.spec.recipe.checkpoint_interval;
+    if (interval > 0 && going == Going::On && run.steps_done % interval == 0)
+      if (const Status saved = run.save(parts); !saved) return saved.error();
+  }
+  report.seconds = run.seconds() - plan.begun;
+  report.images_per_second = static_cast<double>(state.images - plan.images_before) / std::max(1e-9, report.seconds);
+  if (report.learning_rate == 0 && plan.steps > 0)  // a resume after the last step
+    report.learning_rate = learning_rate(recipe, steps_before + plan.steps - 1, plan.steps) * plan.plateau;
+  return going;
+}
+
+namespace {
+
+Result<ClassificationScores> judge(RunContext& run, BatchSource& source) {
+  const size_t images = run.spec.validation->size();
+  return evaluate(*run.net, source, images, [&](size_t done) {
+    TrainProgress progress;
+    progress.epoch = run.state.epochs + 1;
+    progress.epochs = run.spec.recipe.head_epochs + run.spec.recipe.epochs;
+    progress.step = done;
+    progress.steps = images;
+    progress.phase = "validate";
+    run.progress(progress);
+    return run.may_go_on() != Going::Signal;
+  });
+}
+
+// With the averaged weights in the net; the plain ones come back, bit for bit.
+Result<ClassificationScores> judge_average(RunContext& run, BatchSource& source, const WeightAverage& average) {
+  const NamedTensors plain = clone_all(run.tensors);
+  copy_all(average.tensors(), run.tensors);
+  Result<ClassificationScores> scores = judge(run, source);
+  copy_all(plain, run.tensors);
+  return scores;
+}
+
+void keep_if_best(RunContext& run, const Phase& phase, const PhaseParts& parts, EpochReport& report) {
+  const auto consider = [&](const ClassificationScores& scores, const NamedTensors& tensors, bool is_ema) {
+    if (!run.best.empty() && merit(phase.recipe, scores) <= merit(phase.recipe, run.state.best_scores)) return;
+    run.best = clone_all(tensors);
+    run.state.best_scores = scores;
+    run.state.best_epoch = report.epoch;
+    run.state.best_is_ema = is_ema;
+    report.is_best = true;
+  };
+  consider(*report.validation, run.tensors, false);
+  if (report.validation_ema) consider(*report.validation_ema, parts.average->tensors(), true);
+}
+
+// What the history keeps of an epoch: a thousand classes' confusion would make checkpoints of it.
+EpochReport slim(EpochReport report) {
+  for (std::optional<ClassificationScores>* scores : {&report.validation, &report.validation_ema}) {
+    if (!*scores) continue;
+    (*scores)->classes.clear();
+    (*scores)->confusion.clear();
+    (*scores)->bins = {};
+  }
+  return report;
+}
+
+}  // namespace
+
+Result<Going> finish_epoch(RunContext& run, const Phase& phase, PhaseParts& parts, EpochReport report) {
+  RunState& state = run.state;
+  if (!all_finite(run.tensors)) {
+    run.diverged = not_finite(run, phase, "a weight after the gradient");
+    return Going::Diverged;
+  }
+  Result<ClassificationScores> plain = judge(run, *parts.validation);
+  if (!plain && plain.error().code == ErrorCode::Cancelled) return Going::Signal;
+  if (!plain) return plain.error();
+  report.validation = *plain;
+  if (parts.average) {
+    Result<ClassificationScores> averaged = judge_average(run, *parts.validation, *parts.average);
+    if (!averaged && averaged.error().code == ErrorCode::Cancelled) return Going::Signal;
+    if (!averaged) return averaged.error();
+    report.validation_ema = *averaged;
+  }
+  const double images = static_cast<double>(std::max<int64_t>(1, state.images));
+  report.epoch = state.epochs + 1;
+  report.train_loss = state.loss_sum / images;
+  report.train_top1 = static_cast<double>(state.correct) / images;
+  keep_if_best(run, phase, parts, report);
+  state.history.push_back(slim(report));
+  ++state.epochs;
+  state.batches = 0;
+  state.loss_sum = 0;
+  state.correct = state.images = 0;
+  if (run.observer.epoch) run.observer.epoch(report);
+  return Going::On;
+}
+
+}  // namespace resnetft

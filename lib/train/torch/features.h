@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// What the frozen layers make of each picture, computed once and kept: in a file that is mapped into memory and has no
+// name, so that nothing is left of it, or in memory where there is no folder.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/torch/resnet.h"
+#include "train/torch/batch_source.h"
+
+namespace resnetft {
+
+// Rows of floats. Unmaps itself.
+class FeatureStore {
+ public:
+  // `folder` empty: in memory. Io where the disk has not so much room.
+  static Result<std::unique_ptr<FeatureStore>> create(const std::string& folder, size_t rows, size_t row_floats);
+  ~FeatureStore();
+  FeatureStore(const FeatureStore&) = delete;
+  FeatureStore& operator=(const FeatureStore&) = delete;
+
+  float* row(size_t index) const { return values_ + index * row_floats_; }
+
+ private:
+  FeatureStore(float* values, size_t bytes, size_t row_floats)
+      : values_(values), bytes_(bytes), row_floats_(row_floats) {}
+  float* values_;
+  size_t bytes_, row_floats_;
+};
+
+// Batches of rows that somebody computed: `shape` of a row ([F], or [H, W, C] at LastStage), the class of each row or
+// kNoRow where there is none.
+inline constexpr int64_t kNoRow = -1;
+std::unique_ptr<BatchSource> row_source(Stage stage, std::unique_ptr<FeatureStore> store, std::vector<int64_t> shape,
+                                        std::vector<int64_t> class_ids, size_t batch_size);
+
+// The floats of a picture at that stage (LastStage or Features), for pictures of this size.
+size_t stage_floats(const ResNet& net, Stage stage, int width, int height);
+
+// Runs the frozen part of `net` over all pictures of `loader.dataset`, without augmentation, and gives batches of
+// `loader.batch_size` from what it kept. `pause` as in evaluate(). Io; CorruptFile as CorruptLog; Cancelled.
+Result<std::unique_ptr<BatchSource>> feature_source(ResNet& net, Stage stage, const LoaderSpec& loader,
+                                                    const std::string& folder, CorruptLog& corrupt,
+                                                    const std::function<bool(size_t done)>& pause);
+
+}  // namespace resnetft

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+#include "train/torch/run.h"
+
+#include <ATen/ATen.h>
+#include <cpuid.h>
+#include <torch/version.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "device/thread_budget.h"
+#include "device/torch/guarded.h"
+#include "model/model_card.h"
+#include "model/normalization.h"
+#include "train/torch/evaluate.h"
+#include "train/torch/parameters.h"
+#include "train/torch/run_context.h"
+#include "train/torch/sources.h"
+#include "train/torch/start.h"
+
+namespace resnetft {
+namespace {
+
+Status check(const TrainSpec& spec) {
+  const auto wrong = [](const char* message, const char* hint) {
+    return Error{ErrorCode::InvalidArgument, message, hint};
+  };
+  if (!spec.train || spec.train->size() == 0) return wrong("there are no training pictures", "name other data");
+  if (!spec.validation || spec.validation->size() == 0)
+    return wrong("there are no validation pictures", "name them with --val-data, or set some aside with --val-split");
+  if (spec.train->classes() != spec.validation->classes())
+    return Error{ErrorCode::Incompatible, "training and validation data have other classes",
+                 "give both folders the same class folders"};
+  const Recipe& recipe = spec.recipe;
+  if (recipe.trainable == Trainable::Auto || recipe.cache == CacheKind::Auto || recipe.crop_is_auto || recipe.lr <= 0)
+    return wrong("the recipe still says auto", "call resolve_recipe() first");
+  return Status::success();
+}
+
+std::string processor_family() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(0, &a, &b, &c, &d) == 0) return "unknown";
+  std::array<char, 13> vendor = {};
+  std::memcpy(vendor.data(), &b, 4);
+  std::memcpy(vendor.data() + 4, &d, 4);
+  std::memcpy(vendor.data() + 8, &c, 4);
+  __get_cpuid(1, &a, &b, &c, &d);
+  const unsigned family = (a >> 8 & 15) + (a >> 20 & 255), model = (a >> 4 & 15) | (a >> 12 & 240);
+  return std::string(vendor.data()) + " family " + std::to_string(family) + " model " + std::to_string(model) + ", " +
+         at::get_cpu_capability();
+}
+
+RunIdentity identity_of(const RunContext& run) {
+  RunIdentity identity;
+  identity.options = recipe_to_options(run.spec.recipe);
+  identity.train_manifest = run.spec.train->manifest_hash();
+  identity.validation_manifest = run.spec.validation->manifest_hash();
+  identity.classes = run.spec.train->classes();
+  identity.model = run.card.architecture + ", " + std::string(normalization_name(run.card.normalization)) +
+                   " normalisation, " + preprocess_to_json(run.card.preprocess).dump();
+  identity.machine = {{"LibTorch", TORCH_VERSION},
+                      {"compiler", __VERSION__},
+                      {"processor", processor_family()},
+                      {"threads", std::to_string(run.spec.recipe.threads)}};
+  return identity;
+}
+
+void note_odd_classes(const RunContext& run) {
+  const Dataset& data = *run.spec.train;
+  std::vector<size_t> counts(data.classes().size());
+  for (size_t i = 0; i < data.size(); ++i) ++counts[data.class_id(i)];
+  const auto name_those_with = [&](size_t count) {
+    std::string names;
+    for (size_t i = 0; i < counts.size(); ++i)
+      if (counts[i] == count) names.append(names.empty() ? "" : ", ").append(data.classes()[i]);
+    return names;
+  };
+  if (const std::string names = name_those_with(0); !names.empty())
+    run.note("no training picture of: " + names + "; they are never learned");
+  if (const std::string names = name_those_with(1); !names.empty()) run.note("a single training picture of: " + names);
+  if (counts.size() > data.size())
+    run.note(std::to_string(counts.size()) + " classes, but only " + std::to_string(data.size()) +
+             " training pictures");
+}
+
+LossSpec loss_spec(const RunContext& run) {
+  const Dataset& data = *run.spec.train;
+  std::vector<size_t> counts(data.classes().size());
+  for (size_t i = 0; i < data.size(); ++i) ++counts[data.class_id(i)];
+  const std::vector<float> weights = class_weights(run.spec.recipe.class_weights, counts);
+  LossSpec loss{run.spec.recipe.label_smoothing};
+  if (!weights.empty()) loss.class_weights = at::tensor(weights);
+  return loss;
+}
+
+class Run {
+ public:
+  Run(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop)
+      : run_(spec, observer, std::move(stop)) {}
+
+  Result<TrainOutcome> perform() {
+    if (Status begun = begin(); !begun) return begun.error();
+    for (const Phase& phase : phases_of(run_.spec.recipe)) {
+      if (phase.recipe.epochs > 0 && run_.state.epochs >= phase.last_epoch()) continue;
+      const Result<Going> going = run_phase(phase);
+      if (!going) return going.error();
+      going_ = *going;
+      if (going_ != Going::On) break;
+    }
+    return outcome();
+  }
+
+ private:
+  Status begin() {
+    const auto note = [&](const std::string& sentence) { run_.note(sentence); };
+    Result<StartingNet> start = start_net(run_.spec, note);
+    if (!start) return start.error();
+    run_.net = start->net;
+    run_.card = start->card;
+    run_.tensors = tensors_of(*run_.net);
+    has_head_ = start->has_head;
+    run_.identity = identity_of(run_);
+    note_odd_classes(run_);
+    if (!run_.spec.resume_file.empty()) return resume();
+    ThreadBudget(static_cast<int>(run_.spec.recipe.threads)).apply();
+    return run_.spec.recipe.adapt_norm > 0 ? adapt() : Status::success();
+  }
+
+  Status resume() {
+    Result<Checkpoint> read = read_checkpoint(run_.spec.resume_file);
+    if (!read) return read.error();
+    if (Status same = check_resume(run_.spec.resume_file, read->identity, run_.identity); !same) return same;
+    if (const std::string other = machine_difference(read->identity, run_.identity); !other.empty())
+      run_.note("this machine differs from the one that wrote the checkpoint, so the last bits may: " + other);
+    if (Status good = restore_tensors(read->tensors, "net", run_.tensors); !good) return good;
+    if (has_prefix(read->tensors, "best")) {
+      run_.best = clone_all(run_.tensors);
+      if (Status good = restore_tensors(read->tensors, "best", run_.best); !good) return good;
+    }
+    run_.state = read->state;
+    run_.corrupt = CorruptLog(run_.spec.recipe, run_.spec.train->size() + run_.spec.validation->size(),
+                              run_.observer.note, read->state.corrupt);
+    checkpoint_ = std::move(*read);
+    return Status::success();
+  }
+
+  Status adapt() {
+    if (!has_running_statistics(run_.card.normalization)) {
+      run_.note("adapt-norm: this normalisation keeps no statistics");
+      return Status::success();
+    }
+    LoaderSpec loader = loader_spec(run_, run_.spec.train, training_output(run_), std::nullopt);
+    loader.cache = PixelCache::None;
+    Result<std::unique_ptr<BatchSource>> source = picture_source(loader, run_.corrupt);
+    if (!source) return source.error();
+    (*source)->start(shuffled_order(run_.spec.train->size(), run_.spec.recipe.seed, 0), 0, 0);
+    return adapt_statistics(*run_.net, **source, run_.spec.recipe.adapt_norm);
+  }
+
+  // Whether the checkpoint stands inside this phase, so that optimiser and average belong to it.
+  bool resumes_in(const Phase& phase) const {
+    return checkpoint_ && (run_.state.epochs > phase.first_epoch || run_.state.batches > 0);
+  }
+
+  Status restore(PhaseParts& parts) {
+    if (Status good = restore_tensors(checkpoint_->tensors, "optimizer", parts.optimizer->state()); !good) return good;
+    if (!parts.average) return Status::success();
+    return restore_tensors(checkpoint_->tensors, "ema", parts.average->tensors());
+  }
+
+  Result<Going> run_phase(const Phase& phase) {
+    ThreadBudget(static_cast<int>(run_.spec.recipe.threads)).apply();
+    freeze(*run_.net, phase.recipe, run_.card.normalization);
+    PhaseParts parts;
+    parts.optimizer = std::make_unique<ParameterOptimizer>(phase.recipe, parameter_groups(*run_.net, phase.recipe));
+    if (phase.recipe.model_ema) parts.average.emplace(run_.tensors);
+    if (resumes_in(phase)) {
+      if (Status good = restore(parts); !good) return good.error();
+    } else {
+      run_.state.averagings = 0;
+    }
+    count_steps_done();
+    checkpoint_.reset();
+    if (Status opened = open_sources(run_, phase, parts); !opened) {
+      if (opened.error().code == ErrorCode::Cancelled) return run_.may_go_on();
+      return opened.error();
+    }
+    ThreadBudget(threads_for(*parts.train, phase.recipe)).apply();
+    if (run_.state.history.empty() && run_.state.batches == 0) {
+      const Result<Going> going = judge_base(parts);
+      if (!going || *going != Going::On) return going;
+    }
+    return run_epochs(phase, parts);
+  }
+
+  // Starting threads for the products of a small head takes longer than the products.
+  int threads_for(const BatchSource& source, const Recipe& recipe) const {
+    constexpr double kWorthThreads = 1e7;  // multiplications
+    const at::Tensor weight = run_.tensors.at(run_.net->head_name() + ".weight");
+    const double products = static_cast<double>(weight.numel()) * recipe.batch_size;
+    const bool small = source.stage() == Stage::Features && products < kWorthThreads;
+    return small ? 1 : static_cast<int>(recipe.threads);
+  }
+
+  // From the plan of all phases, so that a resume counts on.
+  void count_steps_done() {
+    const Recipe& recipe = run_.spec.recipe;
+    const size_t images = run_.spec.train->size();
+    const uint64_t batches = (images + recipe.batch_size - 1) / recipe.batch_size;
+    const uint64_t steps = (batches + recipe.grad_accum_steps - 1) / recipe.grad_accum_steps;
+    const uint64_t under_way = (run_.state.batches + recipe.grad_accum_steps - 1) / recipe.grad_accum_steps;
+    run_.steps_done = run_.state.epochs * steps + under_way;
+  }
+
+  // Where every label has a row of the base's. With no epochs at all, this is the result.
+  Result<Going> judge_base(PhaseParts& parts) {
+    const bool is_all = run_.spec.recipe.epochs + run_.spec.recipe.head_epochs == 0;
+    if (!has_head_ && !is_all) return Going::On;
+    Result<ClassificationScores> scores = evaluate(*run_.net, *parts.validation, run_.spec.validation->size(),
+                                                   [&](size_t) { return run_.may_go_on() == Going::On; });
+    if (!scores && scores.error().code == ErrorCode::Cancelled) return run_.may_go_on();
+    if (!scores) return scores.error();
+    EpochReport report;
+    report.validation = *scores;
+    report.is_best = is_all;
+    if (is_all) {
+      run_.best = clone_all(run_.tensors);
+      run_.state.best_scores = *scores;
+    }
+    if (run_.observer.epoch) run_.observer.epoch(report);
+    EpochReport kept = report;
+    kept.validation->classes.clear();
+    kept.validation->confusion.clear();
+    kept.validation->bins = {};
+    run_.state.history.push_back(kept);
+    return Going::On;
+  }
+
+  Result<Going> run_epochs(const Phase& phase, PhaseParts& parts) {
+    TrainStep step(*run_.net, *parts.optimizer, phase.recipe, loss_spec(run_));
+    while (run_.state.epochs < phase.last_epoch()) {
+      EpochReport report;
+      Result<Going> going = train_epoch(run_, phase, parts, step, report);
+      if (going && *going == Going::On) going = finish_epoch(run_, phase, parts, report);
+      if (!going || *going == Going::Diverged) return going;
+      if (*going != Going::On || run_.spec.recipe.checkpoint_interval == 0 || is_last_epoch())
+        if (const Status saved = run_.save(parts); !saved) return saved.error();
+      if (*going != Going::On) return going;
+      if (stopped_early_ = lost_patience(); stopped_early_) return Going::On;
+      if (const Going next = run_.may_go_on(); next != Going::On && !is_last_epoch()) return next;
+    }
+    return Going::On;
+  }
+
+  bool is_last_epoch() const { return run_.state.epochs == run_.spec.recipe.head_epochs + run_.spec.recipe.epochs; }
+
+  bool lost_patience() const {
+    const uint32_t patience = run_.spec.recipe.early_stop_patience;
+    return patience > 0 && !is_last_epoch() && run_.state.epochs >= run_.state.best_epoch + patience;
+  }
+
+  Result<TrainOutcome> outcome() {
+    TrainOutcome result;
+    result.epochs = run_.state.epochs;
+    result.best_epoch = run_.state.best_epoch;
+    result.best_is_ema = run_.state.best_is_ema;
+    result.scores = run_.state.best_scores;
+    result.history = run_.state.history;
+    result.diverged = run_.diverged;
+    result.skipped_images = run_.corrupt.names().size();
+    result.seconds = run_.state.seconds + run_.seconds();
+    double images = 0, seconds = 0;
+    for (const EpochReport& report : run_.state.history) {
+      images += report.images_per_second * report.seconds;
+      seconds += report.seconds;
+    }
+    result.images_per_second = seconds > 0 ? images / seconds : 0;
+    result.stopped = going_ == Going::Signal ? Stopped::Signal
+                     : going_ == Going::Time ? Stopped::Time
+                     : stopped_early_        ? Stopped::Early
+                                             : Stopped::Completed;
+    if (run_.best.empty()) return result;
+    Result<std::shared_ptr<const Model>> model = Model::create(run_.card, to_float_weights(run_.best));
+    if (!model) return model.error();
+    result.model = *model;
+    return result;
+  }
+
+  RunContext run_;
+  bool has_head_ = false, stopped_early_ = false;
+  Going going_ = Going::On;
+  std::optional<Checkpoint> checkpoint_;  // until the phase that it stands in has taken its state
+};
+
+}  // namespace
+
+Result<TrainOutcome> run_training(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop) {
+  return guarded("training", [&]() -> Result<TrainOutcome> {
+    if (const Status good = check(spec); !good) return good.error();
+    return Run(spec, observer, std::move(stop)).perform();
+  });
+}
+
+}  // namespace resnetft

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#include "train/torch/run_context.h"
+
+namespace resnetft {
+
+RunContext::RunContext(const TrainSpec& asked, const TrainObserver& told, std::stop_token stop)
+    : spec(asked),
+      observer(told),
+      corrupt(asked.recipe, asked.train->size() + (asked.validation ? asked.validation->size() : 0), told.note),
+      stop_(std::move(stop)) {}
+
+void RunContext::note(const std::string& sentence) const {
+  if (observer.note) observer.note(sentence);
+}
+
+Going RunContext::may_go_on() const {
+  if (stop_.stop_requested()) return Going::Signal;
+  if (spec.recipe.max_time_s > 0 && seconds() >= spec.recipe.max_time_s) return Going::Time;
+  return Going::On;
+}
+
+double RunContext::seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+
+void RunContext::progress(const TrainProgress& progress) {
+  constexpr std::chrono::milliseconds kBetween(100);
+  const Clock::time_point now = Clock::now();
+  if (!observer.progress || (now - last_progress_ < kBetween && progress.phase == last_phase_)) return;
+  last_progress_ = now;
+  last_phase_ = progress.phase;
+  observer.progress(progress);
+}
+
+Status RunContext::save(const PhaseParts& parts) const {
+  if (spec.checkpoint_folder.empty()) return Status::success();
+  std::vector<Tensor> list;
+  append_tensors(tensors, "net", list);
+  append_tensors(best, "best", list);
+  append_tensors(parts.optimizer->state(), "optimizer", list);
+  if (parts.average) append_tensors(parts.average->tensors(), "ema", list);
+  RunState now = state;
+  now.seconds += seconds();
+  now.corrupt = corrupt.names();
+  return write_checkpoint(spec.checkpoint_folder, steps_done, spec.recipe.checkpoint_hist, now, identity, list);
+}
+
+}  // namespace resnetft

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// What the parts of a run share: what was asked, where it stands, and how to speak to the caller.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "model/torch/resnet.h"
+#include "train/checkpoint.h"
+#include "train/torch/named_tensors.h"
+#include "train/torch/phase.h"
+#include "train/trainer.h"
+
+namespace resnetft {
+
+// Whether a part of the run may go on, or why it may not.
+enum class Going { On, Time, Signal, Diverged };
+
+class RunContext {
+ public:
+  RunContext(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop);
+
+  const TrainSpec& spec;
+  const TrainObserver& observer;
+  std::shared_ptr<ResNet> net;
+  ModelCard card;
+  NamedTensors tensors;  // of the net
+  RunState state;
+  RunIdentity identity;
+  NamedTensors best;              // weights of the best epoch so far
+  std::optional<Error> diverged;  // set with Going::Diverged
+  uint64_t steps_done = 0;        // of the optimiser, over the run
+  CorruptLog corrupt;
+
+  void note(const std::string& sentence) const;
+  Going may_go_on() const;
+  double seconds() const;  // since this session began
+  // Tells the caller, at most ten times a second and whenever a phase begins.
+  void progress(const TrainProgress& progress);
+  Status save(const PhaseParts& parts) const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::stop_token stop_;
+  Clock::time_point begin_ = Clock::now();
+  Clock::time_point last_progress_;
+  std::string last_phase_;
+};
+
+// Trains the epoch under way, from state.batches on, to its end or to where it has to stop.
+Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts, TrainStep& step, EpochReport& report);
+
+// Judges plain and averaged weights, keeps the better one where it is the best so far, reports, and ends the epoch.
+Result<Going> finish_epoch(RunContext& run, const Phase& phase, PhaseParts& parts, EpochReport report);
+
+// The value of recipe.eval_metric, higher for better.
+double merit(const Recipe& recipe, const ClassificationScores& scores);
+
+}  // namespace resnetft

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include "train/torch/sources.h"
+
+#include "train/torch/features.h"
+
+namespace resnetft {
+namespace {
+
+Stage wanted_stage(const Recipe& recipe) {
+  if (recipe.cache != CacheKind::Features) return Stage::Pictures;
+  if (recipe.trainable == Trainable::Head) return Stage::Features;
+  return recipe.trainable == Trainable::Layer4 ? Stage::LastStage : Stage::Pictures;
+}
+
+// Feature caches are made of pictures as in evaluation: of the size that evaluation has.
+Stage affordable_stage(RunContext& run, const Recipe& recipe) {
+  const Stage stage = wanted_stage(recipe);
+  if (stage == Stage::Pictures) return stage;
+  const PreprocessSpec& output = run.card.preprocess;
+  const size_t pictures = run.spec.train->size() + run.spec.validation->size();
+  const uint64_t bytes =
+      uint64_t{sizeof(float)} * stage_floats(*run.net, stage, output.crop_width, output.crop_height) * pictures;
+  std::string text = std::to_string(bytes) + " bytes of features of " + std::to_string(pictures) + " pictures";
+  if (bytes > recipe.cache_max_bytes) {
+    run.note("cache: pixels, as " + text + " are more than --cache-max-bytes " +
+             std::to_string(recipe.cache_max_bytes));
+    return Stage::Pictures;
+  }
+  run.note("cache: " + text + " are kept" +
+           (run.spec.checkpoint_folder.empty() ? " in memory" : " in a file that is mapped into memory"));
+  return stage;
+}
+
+Result<std::unique_ptr<BatchSource>> features_of(RunContext& run, Stage stage, const DatasetPtr& dataset) {
+  const LoaderSpec loader = loader_spec(run, dataset, run.card.preprocess, std::nullopt);
+  return feature_source(*run.net, stage, loader, run.spec.checkpoint_folder, run.corrupt, [&](size_t done) {
+    TrainProgress progress;
+    progress.epoch = run.state.epochs;
+    progress.epochs = run.spec.recipe.head_epochs + run.spec.recipe.epochs;
+    progress.step = done;
+    progress.steps = dataset->size();
+    progress.phase = "features";
+    run.progress(progress);
+    return run.may_go_on() == Going::On;
+  });
+}
+
+}  // namespace
+
+PreprocessSpec training_output(const RunContext& run) {
+  PreprocessSpec output = run.card.preprocess;
+  const Recipe& recipe = run.spec.recipe;
+  if (recipe.train_crop_width <= 0 ||
+      (recipe.train_crop_width == output.crop_width && recipe.train_crop_height == output.crop_height))
+    return output;
+  // The resize keeps its ratio to the crop.
+  if (output.resize > 0)
+    output.resize = std::max(1, output.resize * std::min(recipe.train_crop_width, recipe.train_crop_height) /
+                                    std::min(output.crop_width, output.crop_height));
+  output.crop_width = recipe.train_crop_width;
+  output.crop_height = recipe.train_crop_height;
+  return output;
+}
+
+LoaderSpec loader_spec(const RunContext& run, const DatasetPtr& dataset, const PreprocessSpec& output,
+                       const std::optional<AugmentSpec>& augment) {
+  const Recipe& recipe = run.spec.recipe;
+  LoaderSpec spec;
+  spec.dataset = dataset;
+  spec.output = output;
+  spec.augment = augment;
+  spec.seed = recipe.seed;
+  spec.batch_size = recipe.batch_size;
+  spec.workers = std::max(1u, recipe.workers);
+  spec.fast_decode = recipe.fast_decode && augment && augment->crop == CropKind::RandomResizedCrop;
+  if (recipe.cache == CacheKind::Uint8) {
+    spec.cache = PixelCache::Uint8;
+    // Training and validation share the bytes as they share the pictures.
+    const double pictures = static_cast<double>(run.spec.train->size() + run.spec.validation->size());
+    spec.cache_bytes = static_cast<uint64_t>(static_cast<double>(recipe.cache_max_bytes) *
+                                             static_cast<double>(dataset->size()) / std::max(1.0, pictures));
+  }
+  return spec;
+}
+
+Status open_sources(RunContext& run, const Phase& phase, PhaseParts& parts) {
+  const Stage stage = affordable_stage(run, phase.recipe);
+  const DatasetPtr &train = run.spec.train, &validation = run.spec.validation;
+  Result<std::unique_ptr<BatchSource>> learned =
+      stage == Stage::Pictures
+          ? picture_source(loader_spec(run, train, training_output(run), phase.recipe.augment), run.corrupt)
+          : features_of(run, stage, train);
+  if (!learned) return learned.error();
+  parts.train = std::move(*learned);
+  Result<std::unique_ptr<BatchSource>> judged =
+      stage == Stage::Pictures
+          ? picture_source(loader_spec(run, validation, run.card.preprocess, std::nullopt), run.corrupt)
+          : features_of(run, stage, validation);
+  if (!judged) return judged.error();
+  parts.validation = std::move(*judged);
+  return Status::success();
+}
+
+}  // namespace resnetft

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""ft-tool train --resume: a run that was stopped anywhere ends with the bits of one that never was."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import cli
+import training
+
+# What has state of its own: mixed pictures, averaged weights, gathered gradients, momentum, a schedule by steps.
+STATEFUL = ("--epochs", 4, "--mixup-alpha", 0.2, "--cutmix-alpha", 0.5, "--model-ema", "--model-ema-steps", 1,
+            "--grad-accum-steps", 2, "--batch-size", 4, "--color-jitter", 0.2, "--lr-scheduler", "onecycle",
+            "--checkpoint-interval", 1)
+
+
+class Resume(training.TrainCase):
+    def start(self, *more, output="run"):
+        command = [cli.FT_TOOL, *map(str, self.arguments(*more, output=output))]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def wait_for_checkpoints(self, process, count, output="run"):
+        """Until so many were ever written: their names carry the step."""
+        folder = self.folder / output / "checkpoints"
+        end = time.monotonic() + 60
+        while time.monotonic() < end and process.poll() is None:
+            names = [name for name in (os.listdir(folder) if folder.is_dir() else [])
+                     if name.endswith(".safetensors")]
+            if names and max(int("".join(filter(str.isdigit, name.split(".")[0]))) for name in names) >= count:
+                return
+            time.sleep(0.002)
+        self.assertIsNone(process.poll(), "the run ended before it could be stopped: " + process.stderr.read())
+        self.fail("no checkpoint came")
+
+    def assert_same_run(self, one, other):
+        self.assertEqual(self.hash_of(one), self.hash_of(other))
+        self.assertEqual(training.metrics_of(self.folder / one), training.metrics_of(self.folder / other))
+
+    def test_a_kill_after_a_checkpoint_changes_no_bit(self):
+        self.train(*STATEFUL, output="whole")
+        process = self.start(*STATEFUL)
+        self.wait_for_checkpoints(process, 5)  # in the middle of the second epoch
+        process.kill()
+        process.wait()
+        answer = self.train(*STATEFUL, "--resume", "auto")
+        self.assertEqual(answer["stopped"], "completed")
+        self.assert_same_run("whole", "run")
+
+    def test_a_signal_ends_cleanly_and_the_run_goes_on(self):
+        self.train(*STATEFUL, output="whole")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            name = f"run{number}"
+            process = self.start(*STATEFUL, "--json", output=name)
+            self.wait_for_checkpoints(process, 5, name)
+            process.send_signal(number)
+            stdout, stderr = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, cli.CANCELLED, stderr)
+            self.assertIn("--resume auto", stderr)
+            self.assertEqual(json.loads(stdout)["stopped"], "signal")
+            self.run_tool("train", "--output", self.folder / name, "--resume", "auto")
+            self.assert_same_run("whole", name)
+
+    def test_a_time_limit_stops_with_the_best_so_far_and_the_run_goes_on(self):
+        self.train(*STATEFUL, "--epochs", 40, output="whole")
+        answer = self.train(*STATEFUL, "--epochs", 40, "--max-time", 1)
+        self.assertEqual(answer["stopped"], "time")
+        self.assertLess(answer["epochs"], 40)
+        self.assertTrue((self.folder / "run/model.safetensors").exists())
+        answer = self.train(*STATEFUL, "--epochs", 40, "--resume", "auto", "--max-time", 0)
+        self.assertEqual((answer["stopped"], answer["epochs"]), ("completed", 40))
+        self.assert_same_run("whole", "run")
+
+    def test_a_named_checkpoint_goes_on_in_another_folder(self):
+        self.train(*STATEFUL, "--checkpoint-hist", 100)
+        checkpoints = sorted(os.listdir(self.folder / "run/checkpoints"))
+        self.assertGreater(len(checkpoints), 8)
+        middle = self.folder / "run/checkpoints" / checkpoints[4]
+        self.run_tool("train", "--output", self.folder / "branch", "--resume", middle)
+        self.assert_same_run("run", "branch")
+
+    def test_resume_needs_no_other_option_than_the_output(self):
+        process = self.start(*STATEFUL)
+        self.wait_for_checkpoints(process, 2)
+        process.kill()
+        process.wait()
+        answer = self.json_of("train", "--output", self.folder / "run", "--resume", "auto")
+        self.assertEqual((answer["epochs"], answer["stopped"]), (4, "completed"))
+
+    def test_auto_begins_where_there_is_nothing(self):
+        self.assertEqual(self.train("--resume", "auto")["epochs"], 2)
+
+    def test_a_finished_run_that_is_resumed_stays_as_it_is(self):
+        self.train(*STATEFUL)
+        before, metrics = self.hash_of(), training.metrics_of(self.folder / "run")
+        self.train(*STATEFUL, "--resume", "auto")
+        self.assertEqual((self.hash_of(), training.metrics_of(self.folder / "run")), (before, metrics))
+
+    def test_other_options_are_refused_by_name(self):
+        self.train(*STATEFUL)
+        arguments = (self.folder / "run/args.ini").read_text()
+        for option, value in (("lr", "0.5"), ("seed", "9"), ("mixup-alpha", "0.3"), ("batch-size", "8")):
+            done = self.run_tool(*self.arguments(*STATEFUL, f"--{option}", value, "--resume", "auto"),
+                                 status=cli.INCOMPATIBLE)
+            self.assertIn(option, done.stderr)
+        self.assertEqual((self.folder / "run/args.ini").read_text(), arguments)
+
+    def test_other_data_and_classes_are_refused_by_name(self):
+        self.train(*STATEFUL)
+        training.write_part(self.folder / "more/train", 9, 1)
+        training.write_part(self.folder / "more/val", 3, 2)
+        done = self.run_tool(*self.arguments(*STATEFUL, "--resume", "auto", data=self.folder / "more"),
+                             status=cli.INCOMPATIBLE)
+        self.assertIn("data", done.stderr)
+        os.rename(self.data / "train/red", self.data / "train/ruby")
+        os.rename(self.data / "val/red", self.data / "val/ruby")
+        done = self.run_tool(*self.arguments(*STATEFUL, "--resume", "auto"), status=cli.INCOMPATIBLE)
+        self.assertIn("class", done.stderr)
+
+    def test_workers_and_intervals_are_free(self):
+        process = self.start(*STATEFUL)
+        self.wait_for_checkpoints(process, 3)
+        process.kill()
+        process.wait()
+        self.train(*STATEFUL, "--resume", "auto", "--workers", 3, "--checkpoint-interval", 2)
+        self.train(*STATEFUL, output="whole")
+        self.assert_same_run("whole", "run")
+
+    def test_a_checkpoint_that_is_missing_or_damaged_is_named(self):
+        self.assert_error(self.run_tool(*self.arguments("--resume", self.folder / "none"), status=cli.NOT_FOUND),
+                          str(self.folder / "none"))
+        bad = self.write("bad.safetensors", b"x" * 100)
+        done = self.run_tool(*self.arguments("--resume", bad), status=cli.CORRUPT)
+        self.assertIn(bad, done.stderr)
+
+
+if __name__ == "__main__":
+    cli.main()

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: MIT
+"""ft-tool train: what a run leaves, its card, its arguments, its errors."""
+import html.parser
+import json
+import os
+import re
+
+import cli
+import training
+
+KEYS = {"epochs", "best-epoch", "top1", "top5", "macro-f1", "loss", "ece", "seconds", "images-per-second", "model-file",
+        "stopped", "skipped-images"}
+FILES = {"model.safetensors", "checkpoints", "metrics.jsonl", "summary.csv", "args.ini", "report.html"}
+
+
+class Run(training.TrainCase):
+    def test_a_run_leaves_its_files_and_says_what_it_did(self):
+        answer = self.train()
+        self.assertEqual(set(answer), KEYS)
+        self.assertEqual((answer["epochs"], answer["stopped"], answer["skipped-images"]), (2, "completed", 0))
+        self.assertEqual(set(os.listdir(self.folder / "run")), FILES)
+        self.assertEqual(answer["model-file"], str(self.folder / "run/model.safetensors"))
+        self.assertGreater(answer["images-per-second"], 0)
+
+    def test_the_model_is_what_eval_measures(self):
+        answer = self.train()
+        measured = self.json_of("eval", "--model-file", answer["model-file"], "--data", self.data / "val")
+        for key in ("top1", "top5", "macro-f1"):
+            self.assertEqual(measured[key], answer[key], key)
+        self.assertAlmostEqual(measured["loss"], answer["loss"], places=5)
+
+    def test_the_card_is_complete(self):
+        self.train("--seed", 7)
+        card = training.card_of(self.folder / "run/model.safetensors")
+        self.assertEqual(card["labels"], list(training.CLASSES))  # the base's order
+        self.assertEqual((card["architecture"], card["normalization"], card["temperature"]), ("resnet20", "batch", 1))
+        self.assertEqual(card["preprocess"]["crop"], [32, 32])
+        provenance = card["provenance"]
+        parent = self.json_of("inspect", self.base)["sha256"]
+        self.assertEqual((provenance["parent"], provenance["seed"]), (parent, 7))
+        self.assertEqual(provenance["recipe"]["batch-size"], "8")
+        self.assertEqual(provenance["data"]["training"]["images"], 24)
+        self.assertRegex(provenance["data"]["validation"]["manifest"], "^[0-9a-f]{64}$")
+        self.assertEqual(set(provenance["metrics"]), {"loss", "top1", "top5", "macro-f1", "ece"})
+
+    def test_metrics_and_summary_have_a_line_for_each_epoch(self):
+        self.train()
+        metrics = training.metrics_of(self.folder / "run", times=True)
+        trained = [line for line in metrics if line["epoch"] > 0]
+        self.assertEqual([line["epoch"] for line in trained], [1, 2])
+        self.assertGreater(trained[0]["learning-rate"], trained[1]["learning-rate"])  # cosine
+        rows = (self.folder / "run/summary.csv").read_text().splitlines()
+        header = rows[0].split(",")
+        last = dict(zip(header, rows[-1].split(",")))
+        self.assertEqual(len(rows), len(metrics) + 1)
+        self.assertEqual(float(last["train-loss"]), trained[1]["train-loss"])
+        self.assertEqual(float(last["top1"]), trained[1]["validation"]["top1"])
+
+    def test_a_base_with_the_same_labels_is_measured_before_training(self):
+        self.train()
+        measured = self.json_of("eval", "--model-file", self.base, "--data", self.data / "val")
+        before = training.metrics_of(self.folder / "run")[0]
+        self.assertEqual(before["epoch"], 0)
+        self.assertEqual(before["validation"]["top1"], measured["top1"])
+        self.assertAlmostEqual(before["validation"]["loss"], measured["loss"], places=4)
+        self.assertIn("base before training", (self.folder / "run/report.html").read_text())
+
+    def test_a_base_with_other_labels_is_not_measured(self):
+        self.train(base=self.model(["owl", "kite"], name="other.safetensors"))
+        self.assertEqual([line["epoch"] for line in training.metrics_of(self.folder / "run")], [1, 2])
+
+    def test_training_from_scratch_needs_no_base(self):
+        done = self.run_tool("train", "--data", self.data, "--output", self.folder / "run", "--arch", "resnet20",
+                             "--epochs", 1, "--batch-size", 8, "--json")
+        self.assertEqual(json.loads(done.stdout)["epochs"], 1)
+        self.assertIsNone(training.card_of(self.folder / "run/model.safetensors")["provenance"]["parent"])
+
+    def test_it_learns(self):
+        answer = self.train("--epochs", 12, "--lr", "0.05", "--crop", "none")
+        self.assertGreater(answer["top1"], 0.85)
+
+    def test_what_auto_becomes_is_said_and_kept(self):
+        done = self.run_tool(*self.arguments(), "--json")
+        self.assertIn("lr=", done.stderr)
+        self.assertNotRegex((self.folder / "run/args.ini").read_text(), r"(?m)^(lr|trainable|crop|cache)=auto")
+
+    def test_text_shows_each_epoch_and_the_gain(self):
+        done = self.run_tool(*self.arguments())
+        self.assertRegex(done.stdout, r"(?m)^before training +loss")
+        self.assertRegex(done.stdout, r"(?m)^epoch +2/2 +train loss \d")
+        self.assertRegex(done.stdout, r"(?m)^gain: [+-]")
+
+    def test_labels_may_be_any_text(self):
+        names = ["größe", "a b", "naïve \"x\""]
+        training.write_part(self.folder / "odd/train", 8, 1, names)
+        training.write_part(self.folder / "odd/val", 3, 2, names)
+        self.train(data=self.folder / "odd")
+        self.assertEqual(training.card_of(self.folder / "run/model.safetensors")["labels"], sorted(names))
+        self.assertIn("größe", (self.folder / "run/report.html").read_text(encoding="utf-8"))
+
+
+class Page(html.parser.HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.images, self.text, self.lines = 0, "", 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.images += tag == "img"
+
+    def handle_startendtag(self, tag, attributes):
+        self.lines += tag == "polyline"
+
+    def handle_data(self, data):
+        self.text += data
+
+
+class Report(training.TrainCase):
+    def test_the_page_is_whole_in_itself_and_has_every_part(self):
+        answer = self.train()
+        text = (self.folder / "run/report.html").read_text(encoding="utf-8")
+        page = Page(text)
+        self.assertFalse(re.search(r"(https?:|src=\"(?!data:)|href=|@import|url\()", text))
+        for part in ("Curves", "Confusion", "Classes", "Reliability", "before temperature scaling", "after it",
+                     "Worst mistakes", "Data", "Recipe", "Machine", "processor", "manifest", "red"):
+            self.assertIn(part, page.text)
+        self.assertGreaterEqual(page.lines, 3)
+        self.assertEqual(page.images, min(24, round(9 * (1 - answer["top1"]))))
+
+
+class Temperature(training.TrainCase):
+    def test_few_samples_keep_the_temperature_and_say_so(self):
+        done = self.run_tool(*self.arguments())
+        self.assertIn("the temperature stays 1: 9 samples", done.stdout)
+
+    def test_enough_samples_put_a_temperature_into_the_card(self):
+        training.write_part(self.folder / "large/train", 8, 1)
+        training.write_part(self.folder / "large/val", 40, 2)
+        self.train(data=self.folder / "large")
+        temperature = training.card_of(self.folder / "run/model.safetensors")["temperature"]
+        self.assertNotEqual(temperature, 1)
+        self.assertTrue(0.25 <= temperature <= 10)
+
+
+class Repeat(training.TrainCase):
+    def test_args_ini_repeats_the_run_to_the_bit(self):
+        self.train("--mixup-alpha", 0.2, "--color-jitter", 0.2, "--model-ema", "--model-ema-steps", 2, "--seed", 5)
+        self.run_tool("train", "--config", self.folder / "run/args.ini", "--output", self.folder / "again")
+        self.assertEqual(self.hash_of("run"), self.hash_of("again"))
+        self.assertEqual(training.metrics_of(self.folder / "run"), training.metrics_of(self.folder / "again"))
+        self.assertEqual((self.folder / "run/args.ini").read_text(), (self.folder / "again/args.ini").read_text())
+
+    def test_args_ini_holds_odd_paths(self):
+        data = self.folder / "a b\\c=#;\t "
+        os.rename(self.data, data)
+        self.train(data=data)
+        self.run_tool("train", "--config", self.folder / "run/args.ini", "--output", self.folder / "again")
+        self.assertEqual(self.hash_of("run"), self.hash_of("again"))
+
+    def test_the_command_line_wins_over_the_file(self):
+        config = self.write("c.ini", "[train]\nepochs=5\nmodel-ema=true\nlr=0.5\n")
+        answer = self.train("--config", config, "--no-model-ema", "--lr", "0.01")
+        text = (self.folder / "run/args.ini").read_text()
+        self.assertEqual(answer["epochs"], 2)  # the command line's
+        self.assertIn("\nlr=0.01\n", text)
+        self.assertIn("\nmodel-ema=false\n", text)
+
+    def test_a_file_gives_what_the_command_line_leaves_out(self):
+        config = self.write("c.ini", f"# mine\n[train]\ndata={self.data}\nmodel-file={self.base}\nepochs=1\n")
+        answer = self.json_of("train", "--config", config, "--output", self.folder / "run")
+        self.assertEqual(answer["epochs"], 1)
+
+    def test_a_file_that_is_wrong_is_named_with_the_option(self):
+        for text, parts in (("[train]\nno-such=1\n", ("no-such",)), ("[train]\nopt=sdg\n", ("sdg", "sgd-nesterov")),
+                            ("[other]\nlr=1\n", ("[other]",)), ("", ("[train]",))):
+            config = self.write("c.ini", text)
+            done = self.run_tool(*self.arguments("--config", config), status=cli.USAGE)
+            self.assert_error(done, config, *parts)
+        self.assert_error(self.run_tool(*self.arguments("--config", self.write("c.ini", "lr=1\n")),
+                                        status=cli.CORRUPT), "c.ini")
+        self.assert_error(self.run_tool(*self.arguments("--config", self.folder / "none.ini"), status=cli.NOT_FOUND),
+                          "none.ini")
+
+    def test_torchvisions_words_are_understood(self):
+        self.train("--opt", "sgd-nesterov", "--lr-scheduler", "cosine", "--weight-decay", 0.01, "--auto-augment",
+                   "ta-wide")
+        words = [str(word) for word in self.arguments(output="again")]
+        for ours, theirs in (("--data", "--data-path"), ("--output", "--output-dir"), ("--model-file", "--weights"),
+                             ("--batch-size", "-b"), ("--workers", "-j")):
+            words[words.index(ours)] = theirs
+        self.run_tool(*words, "--opt", "sgd_nesterov", "--lr-scheduler=cosineannealinglr", "--wd", 0.01,
+                      "--auto-augment", "ta_wide")
+        self.assertEqual(self.hash_of("run"), self.hash_of("again"))
+
+
+class Errors(training.TrainCase):
+    def test_what_is_needed_is_asked_for(self):
+        self.assert_error(self.run_tool("train", "--data", self.data, status=cli.USAGE), "--output")
+        self.assert_error(self.run_tool("train", "--output", self.folder / "x", status=cli.USAGE), "--data")
+        self.assert_error(self.run_tool("train", "--output", self.folder / "x", "--data", self.data,
+                                        status=cli.USAGE), "--model-file", "--arch")
+        self.assertFalse((self.folder / "x").exists())
+
+    def test_a_size_that_the_net_cannot_take_is_found_out_before_the_work(self):
+        for option in ("--input-size", "--val-crop-size"):
+            done = self.run_tool(*self.arguments(option, 24), status=cli.USAGE)
+            self.assert_error(done, "24x24", "32 to 16384")
+            self.assertFalse((self.folder / "run").exists())
+
+    def test_data_that_is_missing_is_named(self):
+        done = self.run_tool(*self.arguments(data=self.folder / "none"), status=cli.NOT_FOUND)
+        self.assert_error(done, str(self.folder / "none"))
+
+    def test_an_unknown_value_is_answered_with_the_possible_ones(self):
+        for option, listed in (("opt", "sgd, sgd-nesterov, adam, adamw"), ("trainable", "auto, head, layer4, all"),
+                               ("lr-scheduler", "cosine, step, onecycle, plateau, constant"), ("device", "auto, cpu"),
+                               ("batch-size", "from 1"), ("label-smoothing", "from 0"), ("lr", "auto")):
+            done = self.run_tool(*self.arguments(f"--{option}", "nonsense"), status=cli.USAGE)
+            self.assert_error(done, option, "'nonsense'", listed)
+
+    def test_a_device_that_this_build_lacks_is_named(self):
+        self.assert_error(self.run_tool(*self.arguments("--device", "cuda"), status=cli.DEVICE), "cuda")
+
+    def test_output_that_cannot_be_written_is_found_out_before_the_work(self):
+        output = self.write("file", "x") + "/run"
+        done = self.run_tool(*self.arguments(output=output), status=cli.IO)
+        self.assert_error(done, output)
+
+    def test_a_run_that_is_there_is_not_overwritten(self):
+        self.train()
+        before = self.hash_of()
+        done = self.run_tool(*self.arguments("--seed", 9), status=cli.INCOMPATIBLE)
+        self.assert_error(done, str(self.folder / "run"), "--resume auto")
+        self.assertEqual(self.hash_of(), before)
+
+    def test_a_run_that_came_to_nothing_is_not_in_the_way(self):
+        self.write("data/train/red/zz.png", b"not a picture")
+        self.run_tool(*self.arguments("--on-corrupt", "fail"), status=cli.CORRUPT)
+        os.remove(self.data / "train/red/zz.png")
+        self.assertEqual(self.train()["epochs"], 2)
+
+    def test_parts_with_other_classes_are_listed(self):
+        os.rename(self.data / "val/blue", self.data / "val/violet")
+        done = self.run_tool(*self.arguments(), status=cli.INCOMPATIBLE)
+        self.assert_error(done, "violet")
+
+    def test_an_empty_class_is_handled_and_said(self):
+        (self.data / "train/white").mkdir()
+        (self.data / "val/white").mkdir()
+        done = self.run_tool(*self.arguments(), "--json")
+        self.assertIn("white", done.stderr)
+        self.assertEqual(len(training.card_of(self.folder / "run/model.safetensors")["labels"]), 4)
+
+    def test_a_last_batch_of_one_picture_is_trained(self):
+        os.remove(self.data / "train/red/000.png")
+        os.remove(self.data / "train/red/001.png")  # 22 pictures
+        self.assertEqual(self.train("--batch-size", 7)["epochs"], 2)
+
+    def test_a_corrupt_picture_is_named_counted_and_left_out(self):
+        self.write("data/train/red/zz.png", b"not a picture")
+        done = self.run_tool(*self.arguments("--corrupt-budget", 0.1), "--json")
+        self.assertEqual(done.stderr.count("zz.png"), 1)
+        self.assertEqual(json.loads(done.stdout)["skipped-images"], 1)
+
+    def test_too_many_corrupt_pictures_or_the_first_with_fail_end_the_run(self):
+        self.write("data/train/red/zz.png", b"not a picture")
+        for number, more in enumerate((["--corrupt-budget", 0.01], ["--on-corrupt", "fail", "--corrupt-budget", 1])):
+            done = self.run_tool(*self.arguments(*more, output=f"run{number}"), status=cli.CORRUPT)
+            self.assertIn("zz.png", done.stderr)
+
+    def test_a_loss_that_is_not_finite_ends_with_status_1_and_keeps_the_best(self):
+        done = self.run_tool(*self.arguments("--lr", "1e6", "--epochs", 30), status=cli.CHECK_FAILED)
+        self.assertRegex(done.stderr, r"step \d+")
+        self.assertIn("lr", done.stderr)
+
+
+if __name__ == "__main__":
+    cli.main()

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+#include "train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/support/training.h"
+
+namespace resnetft {
+namespace {
+
+using testing::different_tensors;
+using testing::texture_training;
+using testing::trained;
+
+TEST(Trainer, LearnsATaskThatThePicturesTeach) {
+  const TrainOutcome outcome = trained(texture_training({{"epochs", "4"}, {"hflip", "0"}}));
+  ASSERT_TRUE(outcome.model);
+  ASSERT_EQ(outcome.history.size(), 5u);  // the base first
+  EXPECT_EQ(outcome.history[0].epoch, 0u);
+  EXPECT_LT(outcome.history[4].train_loss, 0.5 * outcome.history[1].train_loss);
+  EXPECT_GT(outcome.scores.top1, 0.9);
+  EXPECT_EQ(outcome.stopped, Stopped::Completed);
+  EXPECT_EQ(outcome.epochs, 4u);
+}
+
+TEST(Trainer, TheSameSeedGivesTheSameBitsAndAnotherSeedOthers) {
+  const TrainSpec spec = texture_training({{"mixup-alpha", "0.2"}, {"random-erase", "0.5"}});
+  const TrainOutcome first = trained(spec), second = trained(spec);
+  EXPECT_EQ(different_tensors(*first.model, *second.model), std::vector<std::string>());
+  TrainSpec other = spec;
+  other.recipe.seed = 1;
+  EXPECT_FALSE(different_tensors(*first.model, *trained(other).model).empty());
+}
+
+TEST(Trainer, TheNumberOfWorkersChangesNoBit) {
+  TrainSpec spec = texture_training({{"epochs", "1"}});
+  std::vector<std::shared_ptr<const Model>> models;
+  for (const uint32_t workers : {1u, 2u, 7u}) {
+    spec.recipe.workers = workers;
+    models.push_back(trained(spec).model);
+  }
+  EXPECT_EQ(different_tensors(*models[0], *models[1]), std::vector<std::string>());
+  EXPECT_EQ(different_tensors(*models[0], *models[2]), std::vector<std::string>());
+}
+
+// The names that differ from the base's, without those that `may_learn` accepts.
+std::vector<std::string> frozen_that_moved(const TrainSpec& spec, bool (*may_learn)(const std::string&)) {
+  const TrainOutcome outcome = trained(spec);
+  if (!outcome.model) return {"there is no model"};
+  std::vector<std::string> moved;
+  size_t learned = 0;
+  for (const std::string& name : different_tensors(*spec.base, *outcome.model)) {
+    if (may_learn(name))
+      ++learned;
+    else
+      moved.push_back(name);
+  }
+  EXPECT_GT(learned, 0u);
+  return moved;
+}
+
+bool is_head(const std::string& name) { return name.starts_with("linear."); }
+bool is_last_stage(const std::string& name) { return is_head(name) || name.starts_with("layer3."); }
+bool is_norm(const std::string& name) { return name.find("bn") != std::string::npos; }
+
+TEST(Trainer, WhatIsFrozenKeepsItsBits) {
+  const std::vector<std::string> none;
+  for (const char* cache : {"none", "features"}) {
+    SCOPED_TRACE(cache);
+    EXPECT_EQ(frozen_that_moved(texture_training({{"trainable", "head"}, {"cache", cache}}, 48), is_head), none);
+    EXPECT_EQ(frozen_that_moved(texture_training({{"trainable", "layer4"}, {"cache", cache}}, 48), is_last_stage),
+              none);
+  }
+}
+
+TEST(Trainer, FrozenNormalisationKeepsStatisticsAndScaleAndOnlyTheFirstWithTrainAffine) {
+  const std::vector<std::string> none;
+  TrainSpec spec = texture_training({{"norm", "frozen"}, {"epochs", "1"}, {"lr", "1e-6"}}, 48);
+  EXPECT_EQ(frozen_that_moved(spec, [](const std::string& name) { return !is_norm(name); }), none);
+  spec.recipe.norm_train_affine = true;
+  const auto learns = [](const std::string& name) { return name.find(".running_") == std::string::npos; };
+  EXPECT_EQ(frozen_that_moved(spec, learns), none);
+  const TrainOutcome outcome = trained(spec);
+  const std::vector<std::string> different = different_tensors(*spec.base, *outcome.model);
+  EXPECT_TRUE(std::ranges::count(different, "bn1.weight"));
+  EXPECT_EQ(outcome.model->card().normalization, Normalization::Frozen);
+}
+
+TEST(Trainer, LayerAndGroupNormalisationAreConvertedAndTrained) {
+  for (const char* norm : {"layer", "group"}) {
+    const TrainOutcome outcome = trained(texture_training({{"norm", norm}, {"epochs", "1"}}, 48));
+    ASSERT_TRUE(outcome.model) << norm;
+    EXPECT_FALSE(outcome.model->weights().value()->contains("bn1.running_mean"));
+  }
+}
+
+TEST(Trainer, AHeadOnCachedFeaturesLearnsAsOnUnaugmentedPictures) {
+  const testing::Settings settings = {{"trainable", "head"}, {"crop", "none"}, {"hflip", "0"},
+                                      {"epochs", "3"},       {"lr", "0.05"},   {"seed", "5"}};
+  TrainSpec pixels = texture_training(settings, 48), features = texture_training(settings, 48);
+  features.recipe.cache = CacheKind::Features;
+  const TrainOutcome a = trained(pixels), b = trained(features);
+  ASSERT_EQ(a.history.size(), b.history.size());
+  for (size_t i = 1; i < a.history.size(); ++i)
+    EXPECT_NEAR(a.history[i].train_loss, b.history[i].train_loss, 1e-4 * a.history[i].train_loss);
+}
+
+TEST(Trainer, ALastStageOnCachedFeaturesLearnsAsOnUnaugmentedPicturesAndWithinItsBytesOnly) {
+  const testing::Settings settings = {{"trainable", "layer4"}, {"crop", "none"}, {"hflip", "0"}, {"epochs", "2"}};
+  TrainSpec pixels = texture_training(settings, 48), features = texture_training(settings, 48);
+  features.recipe.cache = CacheKind::Features;
+  std::vector<std::string> notes;
+  TrainObserver observer;
+  observer.note = [&](const std::string& sentence) { notes.push_back(sentence); };
+  const TrainOutcome a = trained(pixels), b = trained(features, observer);
+  for (size_t i = 1; i < a.history.size(); ++i)
+    EXPECT_NEAR(a.history[i].train_loss, b.history[i].train_loss, 1e-3 * a.history[i].train_loss);
+  ASSERT_FALSE(notes.empty());
+  // 60 pictures of 32 channels, 16x16.
+  EXPECT_NE(notes.back().find(std::to_string(60 * 32 * 16 * 16 * 4)), std::string::npos) << notes.back();
+  features.recipe.cache_max_bytes = 1000;
+  trained(features, observer);
+  EXPECT_NE(notes.back().find("pixels"), std::string::npos) << notes.back();
+}
+
+TEST(Trainer, TheHeadLearnsAloneInTheFirstEpochsThenAllDoes) {
+  TrainSpec spec = texture_training({{"head-epochs", "2"}, {"epochs", "1"}}, 48);
+  std::vector<double> rates;
+  TrainObserver observer;
+  observer.epoch = [&](const EpochReport& report) { rates.push_back(report.learning_rate); };
+  const TrainOutcome outcome = trained(spec, observer);
+  EXPECT_EQ(outcome.epochs, 3u);
+  ASSERT_EQ(rates.size(), 4u);  // the base's first
+  EXPECT_EQ(outcome.history.back().epoch, 3u);
+}
+
+TEST(Trainer, EmaIsJudgedBesideThePlainWeightsAndTheBetterOneIsTheModel) {
+  const TrainOutcome outcome =
+      trained(texture_training({{"model-ema", "true"}, {"epochs", "3"}, {"eval-metric", "loss"}}));
+  double best = 1e9;
+  bool is_ema = false;
+  for (size_t i = 1; i < outcome.history.size(); ++i) {
+    ASSERT_TRUE(outcome.history[i].validation_ema);
+    for (const bool ema : {false, true}) {
+      const double loss = (ema ? outcome.history[i].validation_ema : outcome.history[i].validation)->loss;
+      if (loss >= best) continue;
+      best = loss;
+      is_ema = ema;
+    }
+  }
+  EXPECT_EQ(outcome.scores.loss, best);
+  EXPECT_EQ(outcome.best_is_ema, is_ema);
+}
+
+TEST(Trainer, AccumulatedBatchesAreOneLargeBatchWhereNormalisationIsFrozen) {
+  const testing::Settings settings = {{"norm", "frozen"}, {"epochs", "1"}, {"momentum", "0"}, {"lr", "1e-6"}};
+  TrainSpec large = texture_training(settings, 48), small = texture_training(settings, 48);
+  small.recipe.batch_size = 8;
+  small.recipe.grad_accum_steps = 2;
+  const TrainOutcome a = trained(large), b = trained(small);
+  EXPECT_NEAR(a.history[1].train_loss, b.history[1].train_loss, 1e-4 * a.history[1].train_loss);
+}
+
+TEST(Trainer, ALossThatIsNotFiniteNamesTheStepAndKeepsTheBestModel) {
+  TrainSpec spec = texture_training({{"epochs", "2"}, {"lr", "1e6"}, {"opt", "sgd"}}, 48);
+  const TrainOutcome outcome = trained(spec);
+  ASSERT_TRUE(outcome.diverged);
+  EXPECT_EQ(outcome.diverged->code, ErrorCode::Internal);
+  EXPECT_NE(outcome.diverged->message.find("step "), std::string::npos);
+  EXPECT_NE(outcome.diverged->hint.find("--lr"), std::string::npos);
+  EXPECT_EQ(outcome.model == nullptr, outcome.best_epoch == 0);
+}
+
+TEST(Trainer, StopsEarlyWithoutGainAndCleanlyAtTheTimeLimit) {
+  // At such a rate nothing is learned, and the metric stays.
+  const TrainOutcome early = trained(
+      texture_training({{"epochs", "9"}, {"lr", "1e-9"}, {"norm", "frozen"}, {"early-stop-patience", "2"}}, 24));
+  EXPECT_EQ(early.stopped, Stopped::Early);
+  EXPECT_EQ(early.epochs, 3u);
+  const TrainOutcome timed = trained(texture_training({{"epochs", "100000"}, {"max-time", "0.5"}}, 24));
+  EXPECT_EQ(timed.stopped, Stopped::Time);
+  EXPECT_LT(timed.seconds, 30);
+}
+
+TEST(Trainer, OddDataIsHandledAndSaid) {
+  TrainSpec spec = texture_training({{"epochs", "1"}, {"batch-size", "4"}}, 5);  // the last batch holds one picture
+  spec.train = testing::texture_dataset(5, 1, 32, {"a", "b", "c", "d", "e", "f"});
+  spec.validation = testing::texture_dataset(6, 2, 32, {"a", "b", "c", "d", "e", "f"});
+  spec.card.labels = spec.train->classes();
+  std::string notes;
+  TrainObserver observer;
+  observer.note = [&](const std::string& sentence) { notes += sentence + "; "; };
+  const TrainOutcome outcome = trained(spec, observer);
+  ASSERT_TRUE(outcome.model);
+  EXPECT_EQ(outcome.history[0].epoch, 1u) << "the base cannot judge classes that it does not know";
+  for (const char* said : {"no training picture of: d, e, f", "a single training picture of: c",
+                           "6 classes, but only 5", "3 of 6 classes are known"})
+    EXPECT_NE(notes.find(said), std::string::npos) << notes;
+}
+
+TEST(Trainer, AdaptNormTakesStatisticsAnewAndNeedsNoEpochs) {
+  const TrainSpec spec = texture_training({{"adapt-norm", "48"}, {"epochs", "0"}}, 48);
+  const TrainOutcome outcome = trained(spec);
+  ASSERT_TRUE(outcome.model);
+  const std::vector<std::string> different = different_tensors(*spec.base, *outcome.model);
+  ASSERT_FALSE(different.empty());
+  for (const std::string& name : different) EXPECT_NE(name.find(".running_"), std::string::npos) << name;
+}
+
+TEST(Trainer, APersonsMistakesAreNamed) {
+  TrainSpec spec = texture_training({}, 12);
+  spec.recipe.lr = 0;
+  EXPECT_EQ(train(spec, {}, {}).error().code, ErrorCode::InvalidArgument);
+  spec = texture_training({}, 12);
+  spec.validation = testing::texture_dataset(6, 1, 32, {"a", "b", "x"});
+  EXPECT_EQ(train(spec, {}, {}).error().code, ErrorCode::Incompatible);
+  spec = texture_training({}, 12);
+  spec.card.architecture = "resnet32";
+  EXPECT_NE(train(spec, {}, {}).error().message.find("resnet20, resnet32"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace resnetft
