@@ -48,7 +48,7 @@ LabelTrack::Frame LabelTrack::frame(std::optional<uint64_t> running_time_ns) {
   const HeldLabel held = now();
   if (changes_.empty() || changes_.back().held != held) changes_.push_back({time, held});
   if (changes_.size() > kChangesKept) changes_.pop_front();
-  return {{stream_id_, epoch_, time}, held};
+  return {{stream_id_, epoch_, time, 0}, held};
 }
 
 HeldLabel LabelTrack::at(uint64_t running_time_ns) const {

@@ -30,11 +30,12 @@ struct LabelSources {
 };
 
 // Which picture a sample is. A flushing seek restarts running time, so the flush epoch belongs to it; streams that
-// restart under the same name get a new epoch too.
+// restart under the same name get a new epoch too. `region`: 0 for the whole frame, else one above the region's index.
 struct SampleKey {
   std::string stream_id;
   uint64_t epoch = 0;
   uint64_t running_time_ns = 0;
+  uint32_t region = 0;
   auto operator<=>(const SampleKey&) const = default;
 };
 
