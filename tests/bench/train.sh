@@ -3,7 +3,7 @@
 # Compares training with the same loop in Python PyTorch, decoding included, and prints the ratio of images/s:
 #   tests/bench/train.sh CIFAR_FOLDER PHOTO_FOLDER [EPOCHS]
 # Each folder holds a folder for each class. BUILD names the build folder (build), PYTHON a Python with torch and
-# torchvision. The two take turns, so that a busy machine slows both; the best epoch of each counts.
+# torchvision. Ours runs first, then Python, once each; the best epoch of each counts.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=${BUILD:-$here/../../build}
