@@ -122,9 +122,7 @@ Status check_usage(const CommandLine& line) {
   const std::string target = line.text("output");
   if (!line.given("output"))
     return Error{ErrorCode::InvalidArgument, "no output is named", "pass --output FILE.safetensors"};
-  if (!target.ends_with(".safetensors") && !target.ends_with(".pth"))
-    return Error{ErrorCode::InvalidArgument, "cannot write '" + target + "': unknown ending",
-                 "let it end in .safetensors or .pth"};
+  if (Status status = check_model_target(target); !status) return status;
   if ((line.given("data") || line.given("alpha")) && line.arguments().size() != 2)
     return Error{ErrorCode::InvalidArgument, "--data and --alpha go between two models, a base and a fine-tuned one",
                  "name two, or leave both options out for the mean of all"};

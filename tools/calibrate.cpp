@@ -21,11 +21,9 @@ Result<std::string> target_of(const CommandLine& line) {
 }
 
 Status save_with_temperature(const Model& model, double temperature, const std::string& target) {
-  const Result<std::shared_ptr<const FloatWeights>> weights = model.weights();
-  if (!weights) return weights.error();
   ModelCard card = model.card();
   card.temperature = temperature;
-  const Result<std::shared_ptr<const Model>> calibrated = Model::create(std::move(card), FloatWeights(**weights));
+  const Result<std::shared_ptr<const Model>> calibrated = with_card(model, std::move(card));
   if (!calibrated) return calibrated.error();
   return save_model(**calibrated, target);
 }

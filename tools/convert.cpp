@@ -142,9 +142,7 @@ Result<int> run(const CommandLine& line) {
                  "two files are needed, " + std::to_string(line.arguments().size()) + " named",
                  "ft-tool convert IN OUT"};
   const std::string& target = line.arguments()[1];
-  if (!target.ends_with(".safetensors") && !target.ends_with(".pth"))
-    return Error{ErrorCode::InvalidArgument, "cannot write '" + target + "': unknown ending",
-                 "let it end in .safetensors or .pth"};
+  if (Status status = check_model_target(target); !status) return status.error();
   const Result<std::shared_ptr<const Model>> model = convert(line, line.arguments()[0]);
   if (!model) return model.error();
   if (interrupted()) return interrupted_error();
@@ -174,15 +172,16 @@ Result<int> run(const CommandLine& line) {
 }  // namespace
 
 Verb convert_verb() {
-  return {"convert",
-          "IN OUT",
-          "Writes weights as safetensors or .pth, with labels and preprocessing",
-          "OUT ends in .safetensors (the card inside) or .pth (for torch.load and torchvision; the card beside it).\n\n"
-          "  ft-tool convert resnet18-f37072fd.pth birds.safetensors --num-classes 3 --labels owl,kite,wren\n"
-          "  ft-tool convert birds.safetensors birds.pth",
-          joined({option_rows({"labels-file", "arch", "labels", "num-classes", "seed", "norm", "input-size", "resize",
-                               "crop", "resize-mode", "interpolation", "mean", "std", "json", "verbose"})}),
-          run};
+  return {
+      "convert",
+      "IN OUT",
+      "Writes weights as safetensors or .pth, with labels and preprocessing",
+      "OUT ends in .safetensors (the card inside) or .pth (for torch.load and torchvision; the card inside, too).\n\n"
+      "  ft-tool convert resnet18-f37072fd.pth birds.safetensors --num-classes 3 --labels owl,kite,wren\n"
+      "  ft-tool convert birds.safetensors birds.pth",
+      joined({option_rows({"labels-file", "arch", "labels", "num-classes", "seed", "norm", "input-size", "resize",
+                           "crop", "resize-mode", "interpolation", "mean", "std", "json", "verbose"})}),
+      run};
 }
 
 }  // namespace resnetft::tool

@@ -216,8 +216,7 @@ OrderedJson least_middle_most(std::vector<T> values) {
 }
 
 OrderedJson classes_json(const Dataset& data) {
-  std::vector<size_t> counts(data.classes().size());
-  for (size_t i = 0; i < data.size(); ++i) ++counts[data.class_id(i)];
+  const std::vector<size_t> counts = class_counts_of(data);
   OrderedJson list = OrderedJson::array();
   for (size_t id = 0; id < counts.size(); ++id) list.push_back({{"label", data.classes()[id]}, {"images", counts[id]}});
   return list;

@@ -72,8 +72,7 @@ class Sheet {
   Status write(const std::string& path) const {
     const Result<std::string> jpeg = encode_jpeg(pixels_, width_, height_, kQuality);
     if (!jpeg) return jpeg.error();
-    const std::span<const std::byte> bytes = std::as_bytes(std::span(*jpeg));
-    return write_file_atomically(path, {&bytes, 1});
+    return write_file_atomically(path, *jpeg);
   }
 
  private:

@@ -139,8 +139,7 @@ Status write_frame(GstSample* sample, uint64_t number, const Wanted& wanted) {
   std::string digits = std::to_string(number);
   digits.insert(0, 6 - std::min<size_t>(6, digits.size()), '0');
   const std::string name = wanted.stem + "-" + digits + ".jpg";
-  const std::span<const std::byte> bytes = std::as_bytes(std::span(*jpeg));
-  return write_file_atomically((wanted.folder / name).string(), {&bytes, 1});
+  return write_file_atomically((wanted.folder / name).string(), *jpeg);
 }
 
 Result<Counted> write_frames(Video& video, const Wanted& wanted) {

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/atomic_file.h"
+#include "data/dataset.h"
 #include "data/decode_ahead.h"
 #include "data/image_folder.h"
 #include "infer/judge.h"
@@ -20,13 +21,6 @@
 
 namespace resnetft::tool {
 namespace {
-
-std::string listed(const std::vector<std::string>& names) {
-  constexpr size_t kMaxListed = 20;
-  std::string text;
-  for (size_t i = 0; i < std::min(names.size(), kMaxListed); ++i) text += (i == 0 ? "'" : ", '") + names[i] + "'";
-  return names.size() > kMaxListed ? text + " and " + std::to_string(names.size() - kMaxListed) + " more" : text;
-}
 
 // Each class id of a folder as the model counts it, and a label for each class of the model.
 struct LabelMap {
@@ -170,9 +164,7 @@ Status write_report(Evaluation evaluation, const Evaluator& evaluator, const std
   evaluation.mistakes = evaluator.mistakes();
   for (Mistake& mistake : evaluation.mistakes)
     if (const Result<DecodedImage> image = read_image_file(mistake.path); image) mistake.jpeg = thumbnail(image->view);
-  const std::string html = evaluation_to_html(evaluation);
-  const std::span<const std::byte> bytes = std::as_bytes(std::span(html));
-  return write_file_atomically(path, {&bytes, 1});
+  return write_file_atomically(path, evaluation_to_html(evaluation));
 }
 
 // Before the pictures are judged, not an hour later.

@@ -2,8 +2,8 @@
 #include "judged_data.h"
 
 #include <algorithm>
-#include <thread>
 
+#include "data/decode_ahead.h"
 #include "infer/judge.h"
 #include "mistakes.h"
 #include "terminal.h"
@@ -11,28 +11,14 @@
 namespace resnetft::tool {
 namespace {
 
-constexpr size_t kChunk = 32;  // pictures that are decoded and in memory at once
+constexpr size_t kChunk = 32;  // pictures that are judged at once
 
-using Decoded = std::vector<std::optional<Result<DecodedImage>>>;
-
-// The pictures from `first` on, on `workers` threads.
-Decoded decode(const Dataset& data, size_t first, unsigned workers) {
-  Decoded images(std::min(kChunk, data.size() - first));
-  std::vector<std::jthread> threads;
-  for (unsigned worker = 0; worker < workers; ++worker)
-    threads.emplace_back([&, worker] {
-      for (size_t i = worker; i < images.size(); i += workers) images[i] = data.get(first + i);
-    });
-  threads.clear();  // joins
-  return images;
-}
-
-Status judge_chunk(const Dataset& data, size_t first, const Decoded& images, Classifier& classifier,
+Status judge_chunk(const Dataset& data, size_t first, const std::vector<ReadPicture>& pictures, Classifier& classifier,
                    JudgedData& judged) {
   std::vector<ImageView> views;
   std::vector<size_t> indexes;
-  for (size_t i = 0; i < images.size(); ++i) {
-    if (const Result<DecodedImage>& image = *images[i]; image) {
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    if (const Result<DecodedImage>& image = pictures[i].image; image) {
       views.push_back(image->view);
       indexes.push_back(first + i);
     } else {
@@ -69,11 +55,12 @@ Result<JudgedData> judge_data(const Dataset& data, Classifier& classifier, unsig
   JudgedData judged;
   judged.logits.classes = static_cast<size_t>(classifier.card().num_classes);
   Progress progress("judging", static_cast<int64_t>(data.size()));
+  DecodeAhead pictures(data, workers, 2 * kChunk);
   for (size_t first = 0; first < data.size(); first += kChunk) {
     if (interrupted()) return interrupted_error();
-    const Decoded images = decode(data, first, workers);
-    if (Status status = judge_chunk(data, first, images, classifier, judged); !status) return status.error();
-    progress.advance(static_cast<int64_t>(images.size()));
+    const std::vector<ReadPicture> chunk = pictures.next_batch(kChunk, true);
+    if (Status status = judge_chunk(data, first, chunk, classifier, judged); !status) return status.error();
+    progress.advance(static_cast<int64_t>(chunk.size()));
   }
   return judged;
 }

@@ -130,11 +130,9 @@ Result<int> run(const CommandLine& original) {
   if (!outcome) return outcome.error();
   sweep.diverged |= outcome->diverged.has_value();
   if (Status status = check_points(sweep); !status) return status.error();
-  if (line->given("svg")) {
-    const std::string svg = chart_to_svg_file(chart_of(sweep));
-    const std::span<const std::byte> bytes = std::as_bytes(std::span(svg));
-    if (Status status = write_file_atomically(line->text("svg"), {&bytes, 1}); !status) return status.error();
-  }
+  if (line->given("svg"))
+    if (Status status = write_file_atomically(line->text("svg"), chart_to_svg_file(chart_of(sweep))); !status)
+      return status.error();
   const double suggested = kShareOfLowest * sweep.lowest()->rate;
   const std::string text = line->flag("json") ? to_json(sweep, suggested) : to_text(sweep, suggested);
   if (Status status = write_out(text); !status) return status.error();

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "model_source.h"
 
-#include <algorithm>
-#include <thread>
-
+#include "device/thread_budget.h"
 #include "tool_options.h"
 
 namespace resnetft::tool {
@@ -51,9 +49,21 @@ Result<std::unique_ptr<Classifier>> open_classifier(std::shared_ptr<const Model>
   return Classifier::create(Snapshot::create(std::move(model)), options);
 }
 
+Result<std::shared_ptr<const Model>> with_card(const Model& model, ModelCard card) {
+  const Result<std::shared_ptr<const FloatWeights>> weights = model.weights();
+  if (!weights) return weights.error();
+  return Model::create(std::move(card), FloatWeights(**weights));
+}
+
+Status check_model_target(const std::string& path) {
+  if (path.ends_with(".safetensors") || path.ends_with(".pth")) return Status::success();
+  return Error{ErrorCode::InvalidArgument, "cannot write '" + path + "': unknown ending",
+               "let it end in .safetensors or .pth"};
+}
+
 unsigned worker_count(const CommandLine& line) {
   const unsigned asked = static_cast<unsigned>(line.number("workers"));
-  return asked > 0 ? asked : std::max(1u, std::thread::hardware_concurrency());
+  return asked > 0 ? asked : static_cast<unsigned>(processors_of_process());
 }
 
 }  // namespace resnetft::tool

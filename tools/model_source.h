@@ -28,6 +28,12 @@ Result<std::shared_ptr<const Model>> open_model(const CommandLine& line);
 // The errors of Classifier::create().
 Result<std::unique_ptr<Classifier>> open_classifier(std::shared_ptr<const Model> model, const CommandLine& line);
 
+// The same weights under another card. The errors of Model::weights() and Model::create().
+Result<std::shared_ptr<const Model>> with_card(const Model& model, ModelCard card);
+
+// InvalidArgument where save_model() does not know the ending of `path`: said before the work, not after it.
+Status check_model_target(const std::string& path);
+
 // --workers, or as many as the process may use.
 unsigned worker_count(const CommandLine& line);
 

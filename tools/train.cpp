@@ -109,9 +109,7 @@ Status save_finished(const FinishedRun& run) {
                                              .epochs = run.outcome.epochs,
                                              .best_epoch = run.outcome.best_epoch,
                                              .averaged_weights = run.outcome.best_is_ema});
-  const Result<std::shared_ptr<const FloatWeights>> weights = run.outcome.model->weights();
-  if (!weights) return weights.error();
-  const Result<std::shared_ptr<const Model>> model = Model::create(std::move(card), FloatWeights(**weights));
+  const Result<std::shared_ptr<const Model>> model = with_card(*run.outcome.model, std::move(card));
   if (!model) return model.error();
   return save_model(**model, run.model_file);
 }

@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <fstream>
 
+#include "base/formatted.h"
 #include "json_text.h"
 #include "model/normalization.h"
 
@@ -16,13 +16,6 @@ namespace resnetft::tool {
 namespace {
 
 constexpr std::array<std::string_view, 4> kStopped = {"completed", "early", "time", "signal"};
-
-template <class... Values>
-std::string formatted(const char* format, Values... values) {
-  char text[240];
-  std::snprintf(text, sizeof text, format, values...);
-  return text;
-}
 
 std::string_view stopped_name(Stopped stopped) { return kStopped[static_cast<size_t>(stopped)]; }
 
@@ -50,8 +43,7 @@ std::string counts_of(const Dataset& data) {
   constexpr size_t kMaxClasses = 50;
   const std::vector<std::string>& classes = data.classes();
   if (classes.size() > kMaxClasses) return std::to_string(data.size());
-  std::vector<size_t> counts(classes.size());
-  for (size_t i = 0; i < data.size(); ++i) ++counts[data.class_id(i)];
+  const std::vector<size_t> counts = class_counts_of(data);
   std::string text = std::to_string(data.size()) + ":";
   for (size_t i = 0; i < classes.size(); ++i)
     text.append(i == 0 ? " " : ", ").append(classes[i]).append(" ").append(std::to_string(counts[i]));

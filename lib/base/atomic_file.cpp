@@ -84,4 +84,9 @@ Status write_file_atomically(const std::string& path, std::span<const std::span<
   return Status::success();
 }
 
+Status write_file_atomically(const std::string& path, std::string_view text) {
+  const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
+  return write_file_atomically(path, {&bytes, 1});
+}
+
 }  // namespace resnetft

@@ -141,6 +141,20 @@ class Relabelled : public Dataset {
   std::vector<std::string> classes_;
 };
 
+}  // namespace
+
+std::vector<size_t> class_ids_of(const Dataset& data) {
+  std::vector<size_t> class_ids(data.size());
+  for (size_t i = 0; i < data.size(); ++i) class_ids[i] = data.class_id(i);
+  return class_ids;
+}
+
+std::vector<size_t> class_counts_of(const Dataset& data) {
+  std::vector<size_t> counts(data.classes().size());
+  for (size_t i = 0; i < data.size(); ++i) ++counts[data.class_id(i)];
+  return counts;
+}
+
 std::string listed(const std::vector<std::string>& names) {
   constexpr size_t kMaxListed = 20;
   std::string text;
@@ -149,8 +163,6 @@ std::string listed(const std::vector<std::string>& names) {
   if (names.size() > kMaxListed) text.append(" and ").append(std::to_string(names.size() - kMaxListed)).append(" more");
   return text;
 }
-
-}  // namespace
 
 Result<DatasetPtr> open_image_folder(const std::string& folder) {
   Result<LabelledFolder> content = list_labelled_images(folder);

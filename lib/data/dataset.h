@@ -30,6 +30,13 @@ class Dataset {
 };
 using DatasetPtr = std::shared_ptr<const Dataset>;
 
+// Of each picture, in order; and how many pictures each class has.
+std::vector<size_t> class_ids_of(const Dataset& data);
+std::vector<size_t> class_counts_of(const Dataset& data);
+
+// "'a', 'b' and 3 more", for messages.
+std::string listed(const std::vector<std::string>& names);
+
 // FOLDER/CLASS/.../picture: what list_labelled_images() finds.
 Result<DatasetPtr> open_image_folder(const std::string& folder);
 

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "data/dataset.h"
 #include "data/image_file.h"
 
 namespace resnetft {
@@ -30,6 +31,8 @@ class DecodeAhead {
 
   // `ahead`: how many pictures are decoded or being decoded and not yet taken, at most; at least 1, as `workers`.
   DecodeAhead(NextPath next_path, unsigned workers, size_t ahead);
+  // All pictures of `data`, which must outlive this; their paths are data.name().
+  DecodeAhead(const Dataset& data, unsigned workers, size_t ahead);
   ~DecodeAhead();
 
   // The next picture in order; waits for it. None: all were taken.
@@ -40,14 +43,20 @@ class DecodeAhead {
  private:
   using Slot = std::optional<ReadPicture>;  // empty while it is being decoded
 
+  using Read = std::function<ReadPicture()>;
+  using NextRead = std::function<std::optional<Read>()>;
+
+  static NextRead reads_of(NextPath next_path);
+  static NextRead reads_of(const Dataset& data);
+  void start(unsigned workers);
   void work();
-  std::shared_ptr<Slot> claim(std::string& path);
+  std::shared_ptr<Slot> claim(Read& read);
   std::optional<ReadPicture> take_front();
   bool front_is_ready();
 
-  const NextPath next_path_;
+  const NextRead next_read_;
   const size_t ahead_;
-  std::mutex source_lock_;  // taken before lock_: keeps paths and slots in one order
+  std::mutex source_lock_;  // taken before lock_: keeps source and slots in one order
   std::mutex lock_;         // guards what follows
   std::condition_variable changed_;
   std::deque<std::shared_ptr<Slot>> slots_;

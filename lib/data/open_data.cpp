@@ -66,11 +66,9 @@ Result<DataSplit> split_one(const std::string& folder, const DatasetPtr& data, c
     return Error{ErrorCode::InvalidArgument,
                  "validation share " + std::to_string(options.validation_fraction) + " of '" + folder + "'",
                  "it lies between 0 and 1; or name another folder to judge by"};
-  std::vector<size_t> class_ids;
-  for (size_t i = 0; i < data->size(); ++i) class_ids.push_back(data->class_id(i));
   const Result<PictureHashes> hashes = hash_pictures(*data, options.workers, options.progress);
   if (!hashes) return hashes.error();
-  const Split split = split_stratified(class_ids, hashes->hashes, options.validation_fraction, options.seed);
+  const Split split = split_stratified(class_ids_of(*data), hashes->hashes, options.validation_fraction, options.seed);
   DataSplit result{.train = subset(data, split.train),
                    .validation = subset(data, split.validation),
                    .how = split_text(folder, split, options),

@@ -22,4 +22,7 @@ class ThreadBudget {
   int threads_;
 };
 
+// The processors that the process may use, at least 1.
+int processors_of_process();
+
 }  // namespace resnetft

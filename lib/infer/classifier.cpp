@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "resnetft/classifier.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -12,6 +10,7 @@
 #include <new>
 #include <tuple>
 
+#include "device/thread_budget.h"
 #include "infer/engine.h"
 #include "infer/judge.h"
 #include "model/network.h"
@@ -22,11 +21,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 int64_t nanoseconds(Clock::duration time) { return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count(); }
-
-int processors_of_process() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
 
 // Handing work to another thread pays from about a millisecond of it: the CIFAR ResNet-20 (41 million) takes 0.3 ms on
 // one thread, and many times that on two while another program keeps one processor busy.

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "train/recipe.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <cstdio>
 
+#include "device/thread_budget.h"
 #include "train/recipe_table.h"
 
 namespace resnetft {
@@ -36,11 +35,6 @@ const RecipeRow* find_row(std::string_view name) {
   for (const RecipeRow& row : recipe_rows())
     if (row.option.name == name) return &row;
   return nullptr;
-}
-
-uint32_t processors() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<uint32_t>(CPU_COUNT(&set)) : 1;
 }
 
 // Where so few pictures teach more than a head, the rest forgets; where there are many, nothing needs to be frozen.
@@ -146,8 +140,8 @@ std::vector<std::string> resolve_recipe(Recipe& recipe, const DataFacts& facts) 
   }
   if (recipe.crop_is_auto) reasons.push_back(resolve_crop(recipe));
   if (recipe.cache == CacheKind::Auto) reasons.push_back(resolve_cache(recipe));
-  if (recipe.threads == 0) recipe.threads = processors();
-  if (recipe.workers == 0) recipe.workers = processors();
+  if (recipe.threads == 0) recipe.threads = static_cast<uint32_t>(processors_of_process());
+  if (recipe.workers == 0) recipe.workers = static_cast<uint32_t>(processors_of_process());
   return reasons;
 }
 

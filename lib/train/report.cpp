@@ -2,8 +2,9 @@
 #include "train/report.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <nlohmann/json.hpp>
+
+#include "base/formatted.h"
 
 namespace resnetft {
 namespace {
@@ -15,13 +16,6 @@ std::string padded(std::string text, size_t width) {
   size_t shown = 0;
   for (const char c : text) shown += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
   if (shown < width) text.append(width - shown, ' ');
-  return text;
-}
-
-template <class... Values>
-std::string formatted(const char* format, Values... values) {
-  char text[160];
-  std::snprintf(text, sizeof text, format, values...);
   return text;
 }
 

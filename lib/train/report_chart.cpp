@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
 
+#include "base/formatted.h"
 #include "train/report.h"
 
 namespace resnetft {
@@ -14,13 +14,6 @@ namespace {
 constexpr double kWidth = 640, kHeight = 280, kLeft = 60, kRight = 16, kTop = 44, kBottom = 44;
 // Apart from each other in hue and lightness, readable on white and on black.
 constexpr std::array kColours = {"#3b82c4", "#d9663a", "#3f9b5a", "#a06cc0"};
-
-template <class... Values>
-std::string formatted(const char* format, Values... values) {
-  char text[240];
-  std::snprintf(text, sizeof text, format, values...);
-  return text;
-}
 
 struct Range {
   double low = 0, high = 0;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The web page of an evaluation. Everything is inside: styles, the diagram as SVG, pictures as base64.
 #include <algorithm>
-#include <cstdio>
 #include <string>
 
+#include "base/formatted.h"
 #include "train/report.h"
 
 namespace resnetft {
@@ -31,13 +31,6 @@ figcaption { font-size: .85rem; overflow-wrap: anywhere; } figcaption i { opacit
 svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } svg .axis { stroke: var(--line); } svg .bar { fill: var(--bar); }
 svg .ideal { stroke: var(--gap); stroke-dasharray: 4 4; fill: none; }
 )";
-
-template <class... Values>
-std::string formatted(const char* format, Values... values) {
-  char text[400];
-  std::snprintf(text, sizeof text, format, values...);
-  return text;
-}
 
 std::string base64(std::string_view bytes) {
   constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

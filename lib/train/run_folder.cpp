@@ -26,11 +26,6 @@ std::string number(double value) {
   return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 
-Status write_text(const std::string& path, std::string_view text) {
-  const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
-  return write_file_atomically(path, {&bytes, 1});
-}
-
 Json scores_json(const ClassificationScores& scores) {
   return {{"loss", scores.loss},
           {"top1", scores.top1},
@@ -153,12 +148,12 @@ Status RunFolder::write_epochs() const {
     if (!lines.json.empty()) json += lines.json + "\n";
     if (!lines.csv.empty()) csv += lines.csv + "\n";
   }
-  if (Status status = write_text(path_ + kMetrics, json); !status) return status;
-  return write_text(path_ + kSummary, csv);
+  if (Status status = write_file_atomically(path_ + kMetrics, json); !status) return status;
+  return write_file_atomically(path_ + kSummary, csv);
 }
 
-Status RunFolder::write_arguments(std::string_view ini) { return write_text(arguments_file(), ini); }
-Status RunFolder::write_report(std::string_view html) { return write_text(report_file(), html); }
+Status RunFolder::write_arguments(std::string_view ini) { return write_file_atomically(arguments_file(), ini); }
+Status RunFolder::write_report(std::string_view html) { return write_file_atomically(report_file(), html); }
 
 std::string provenance_to_json(const Provenance& provenance) {
   Json json;

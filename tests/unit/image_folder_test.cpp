@@ -78,6 +78,14 @@ TEST(DecodeAhead, HandsOutInOrderWhateverTheNumberOfWorkers) {
   }
 }
 
+TEST(DecodeAhead, HandsOutADatasetsPicturesInItsOrder) {
+  const DatasetPtr all = dataset_of_pictures({{{}, 0, "a"}, {{}, 0, "b"}, {{}, 0, "c"}}, {"class"});
+  const DatasetPtr data = subset(all, {2, 0, 2});
+  DecodeAhead pictures(*data, 2, 2);
+  for (const std::string name : {"c", "a", "c"}) EXPECT_EQ(pictures.next().value().path, name);
+  EXPECT_FALSE(pictures.next().has_value());
+}
+
 TEST(DecodeAhead, AFullBatchWaitsForAllItsPicturesAndTheLastIsShorter) {
   DecodeAhead pictures(numbered_paths(10), 2, 8);
   EXPECT_EQ(pictures.next_batch(6, true).size(), 6u);

@@ -12,9 +12,7 @@ std::vector<size_t> order_of(const RunContext& run, const Recipe& recipe) {
   const Dataset& data = *run.spec.train;
   if (recipe.sampler == Sampler::Random)
     return shuffled_order(data.size(), recipe.seed, run.state.epochs, recipe.ra_reps);
-  std::vector<size_t> class_ids;
-  for (size_t i = 0; i < data.size(); ++i) class_ids.push_back(data.class_id(i));
-  return balanced_order(class_ids, recipe.seed, run.state.epochs);
+  return balanced_order(class_ids_of(data), recipe.seed, run.state.epochs);
 }
 
 // The rate falls with the epochs of the phase that brought no gain.
@@ -196,8 +194,9 @@ void keep_if_best(RunContext& run, const Phase& phase, const PhaseParts& parts, 
   if (report.validation_ema) consider(*report.validation_ema, parts.average->tensors(), true);
 }
 
-// What the history keeps of an epoch: a thousand classes' confusion would make checkpoints of it.
-EpochReport slim(EpochReport report) {
+}  // namespace
+
+EpochReport without_details(EpochReport report) {
   for (std::optional<ClassificationScores>* scores : {&report.validation, &report.validation_ema}) {
     if (!*scores) continue;
     (*scores)->classes.clear();
@@ -206,8 +205,6 @@ EpochReport slim(EpochReport report) {
   }
   return report;
 }
-
-}  // namespace
 
 Result<Going> finish_epoch(RunContext& run, const Phase& phase, PhaseParts& parts, EpochReport report) {
   RunState& state = run.state;
@@ -230,7 +227,7 @@ Result<Going> finish_epoch(RunContext& run, const Phase& phase, PhaseParts& part
   report.train_loss = state.loss_sum / images;
   report.train_top1 = static_cast<double>(state.correct) / images;
   keep_if_best(run, phase, parts, report);
-  state.history.push_back(slim(report));
+  state.history.push_back(without_details(report));
   ++state.epochs;
   state.batches = 0;
   state.loss_sum = 0;

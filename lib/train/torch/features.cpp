@@ -47,6 +47,12 @@ at::Tensor run_stage(const ResNet& net, Stage stage, const at::Tensor& pictures)
   return stage == Stage::Features ? net.features(pictures) : net.before_last_stage(pictures);
 }
 
+size_t floats_of(const std::vector<int64_t>& shape) {
+  size_t floats = 1;
+  for (const int64_t extent : shape) floats *= static_cast<size_t>(extent);
+  return floats;
+}
+
 // Gathers rows, so it owns no more than a batch.
 class RowSource : public BatchSource {
  public:
@@ -57,7 +63,7 @@ class RowSource : public BatchSource {
         shape_(std::move(shape)),
         class_ids_(std::move(class_ids)),
         batch_size_(batch_size) {
-    for (const int64_t extent : shape_) row_floats_ *= static_cast<size_t>(extent);
+    row_floats_ = floats_of(shape_);
     shape_.insert(shape_.begin(), 0);
   }
 
@@ -92,7 +98,7 @@ class RowSource : public BatchSource {
   std::vector<int64_t> shape_;  // of a batch
   std::vector<int64_t> class_ids_;
   size_t batch_size_;
-  size_t row_floats_ = 1;
+  size_t row_floats_;
   std::vector<size_t> order_, rows_;
   size_t next_ = 0;
 };
@@ -167,9 +173,7 @@ std::unique_ptr<BatchSource> row_source(Stage stage, std::unique_ptr<FeatureStor
 }
 
 size_t stage_floats(const ResNet& net, Stage stage, int width, int height) {
-  size_t floats = 1;
-  for (const int64_t extent : row_shape(net, stage, width, height)) floats *= static_cast<size_t>(extent);
-  return floats;
+  return floats_of(row_shape(net, stage, width, height));
 }
 
 Result<std::unique_ptr<BatchSource>> feature_source(ResNet& net, Stage stage, const LoaderSpec& loader,
@@ -183,9 +187,8 @@ Result<std::unique_ptr<BatchSource>> feature_source(ResNet& net, Stage stage, co
   Result<std::unique_ptr<BatchLoader>> pictures = BatchLoader::create(spec);
   if (!pictures) return pictures.error();
   const std::vector<int64_t> shape = row_shape(net, stage, spec.output.crop_width, spec.output.crop_height);
-  const size_t floats = stage_floats(net, stage, spec.output.crop_width, spec.output.crop_height);
   const size_t count = spec.dataset->size();
-  Result<std::unique_ptr<FeatureStore>> store = FeatureStore::create(folder, count, floats);
+  Result<std::unique_ptr<FeatureStore>> store = FeatureStore::create(folder, count, floats_of(shape));
   if (!store) return store.error();
   Computed computed{std::move(*store), std::vector<int64_t>(count, kNoRow)};
   if (const Status status = compute(computed, net, stage, **pictures, spec, corrupt, pause); !status)

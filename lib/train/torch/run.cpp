@@ -70,8 +70,7 @@ RunIdentity identity_of(const RunContext& run) {
 
 void note_odd_classes(const RunContext& run) {
   const Dataset& data = *run.spec.train;
-  std::vector<size_t> counts(data.classes().size());
-  for (size_t i = 0; i < data.size(); ++i) ++counts[data.class_id(i)];
+  const std::vector<size_t> counts = class_counts_of(data);
   const auto name_those_with = [&](size_t count) {
     std::string names;
     for (size_t i = 0; i < counts.size(); ++i)
@@ -87,10 +86,7 @@ void note_odd_classes(const RunContext& run) {
 }
 
 LossSpec loss_spec(const RunContext& run) {
-  const Dataset& data = *run.spec.train;
-  std::vector<size_t> counts(data.classes().size());
-  for (size_t i = 0; i < data.size(); ++i) ++counts[data.class_id(i)];
-  const std::vector<float> weights = class_weights(run.spec.recipe.class_weights, counts);
+  const std::vector<float> weights = class_weights(run.spec.recipe.class_weights, class_counts_of(*run.spec.train));
   LossSpec loss{run.spec.recipe.label_smoothing};
   if (!weights.empty()) loss.class_weights = at::tensor(weights);
   return loss;
@@ -231,11 +227,7 @@ class Run {
       run_.state.best_scores = *scores;
     }
     if (run_.observer.epoch) run_.observer.epoch(report);
-    EpochReport kept = report;
-    kept.validation->classes.clear();
-    kept.validation->confusion.clear();
-    kept.validation->bins = {};
-    run_.state.history.push_back(kept);
+    run_.state.history.push_back(without_details(report));
     return Going::On;
   }
 

@@ -55,6 +55,9 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
 // Judges plain and averaged weights, keeps the better one where it is the best so far, reports, and ends the epoch.
 Result<Going> finish_epoch(RunContext& run, const Phase& phase, PhaseParts& parts, EpochReport report);
 
+// What the history keeps of an epoch: a thousand classes' confusion would make checkpoints of it.
+EpochReport without_details(EpochReport report);
+
 // The value of recipe.eval_metric, higher for better.
 double merit(const Recipe& recipe, const ClassificationScores& scores);
 
