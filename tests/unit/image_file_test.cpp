@@ -15,6 +15,7 @@
 
 #include "data/image_header.h"
 #include "resnetft/preprocess.h"
+#include "tests/support/golden_case.h"
 #include "tests/support/temporary_folder.h"
 
 namespace resnetft {
@@ -69,29 +70,12 @@ TEST(ImageFile, GivesPillowsPixelsOfEveryGoldenPicture) {
     const std::string file = test_case.at("file");
     const Result<DecodedImage> image = read_image_file(kFolder + file);
     ASSERT_TRUE(image.ok()) << to_string(image.error());
-    PreprocessSpec spec{.resize = test_case.at("resize")};
-    spec.crop_width = spec.crop_height = test_case.at("crop");
-    if (test_case.at("interpolation") == "bicubic") spec.interpolation = Interpolation::Bicubic;
-    const size_t side = test_case.at("crop"), grid = test_case.at("grid");
+    const size_t side = test_case.at("crop");
     std::vector<uint8_t> pixels(side * side * 3);
-    ASSERT_TRUE(Preprocessor::create(spec).value().to_pixels(image->view, pixels).ok());
-
-    const std::string expected = testing::read_text(kFolder + test_case.at("expect").get<std::string>());
-    size_t next = 0;
-    int worst = 0;
-    for (size_t y = 0; y < side; y += grid)
-      for (size_t x = 0; x < side; x += grid)
-        for (size_t c = 0; c < 3; ++c)
-          worst = std::max(worst, std::abs(pixels[(y * side + x) * 3 + c] - static_cast<uint8_t>(expected.at(next++))));
+    ASSERT_TRUE(Preprocessor::create(testing::spec_of(test_case)).value().to_pixels(image->view, pixels).ok());
     // JPEG decoders differ; everything else is lossless.
-    EXPECT_LE(worst, file.ends_with(".jpg") ? 3 : 0) << test_case.at("expect");
-    for (size_t c = 0; c < 3; ++c) {
-      double sum = 0;
-      for (size_t i = c; i < pixels.size(); i += 3) sum += pixels[i];
-      EXPECT_NEAR(sum / static_cast<double>(side * side), test_case.at("mean").at(c).get<double>(),
-                  file.ends_with(".jpg") ? 0.5 : 1e-9)
-          << test_case.at("expect");
-    }
+    const bool jpeg = file.ends_with(".jpg");
+    testing::expect_close(test_case, pixels, jpeg ? 3 : 0, jpeg ? 0.5 : 1e-9);
     ++checked;
   }
   EXPECT_EQ(checked, 80);

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <opencv2/imgcodecs.hpp>
 
+#include "tests/support/golden_case.h"
 #include "tests/support/picture.h"
 #include "tests/support/temporary_folder.h"
 
@@ -17,17 +18,11 @@ namespace resnetft {
 namespace {
 
 using Json = nlohmann::json;
+using testing::expect_close;
 using testing::Picture;
 using testing::Random;
+using testing::spec_of;
 const std::string kFolder = RESNETFT_TEST_DATA "/preprocess/";
-
-PreprocessSpec spec_of(const Json& test_case) {
-  PreprocessSpec spec;
-  spec.resize = test_case.at("resize");
-  spec.crop_width = spec.crop_height = test_case.at("crop");
-  if (test_case.at("interpolation") == "bicubic") spec.interpolation = Interpolation::Bicubic;
-  return spec;
-}
 
 ImageView view_of(const cv::Mat& bgr) {
   return {.format = PixelFormat::Bgr,
@@ -53,25 +48,6 @@ std::vector<float> tensor_of(const PreprocessSpec& spec, const ImageView& view, 
   const Status status = preprocessor->to_tensor(view, tensor, layout);
   EXPECT_TRUE(status.ok()) << to_string(status.error());
   return tensor;
-}
-
-void expect_close(const Json& test_case, const std::vector<uint8_t>& pixels, int pixel_limit, double mean_limit) {
-  const std::string expected = testing::read_text(kFolder + test_case.at("expect").get<std::string>());
-  const size_t side = test_case.at("crop"), grid = test_case.at("grid");
-  size_t next = 0;
-  int worst = 0;
-  for (size_t y = 0; y < side; y += grid)
-    for (size_t x = 0; x < side; x += grid)
-      for (size_t c = 0; c < 3; ++c)
-        worst = std::max(worst, std::abs(pixels[(y * side + x) * 3 + c] - static_cast<uint8_t>(expected.at(next++))));
-  EXPECT_EQ(next, expected.size());
-  EXPECT_LE(worst, pixel_limit) << test_case.at("expect");
-  for (size_t c = 0; c < 3; ++c) {
-    double sum = 0;
-    for (size_t i = c; i < pixels.size(); i += 3) sum += pixels[i];
-    EXPECT_NEAR(sum / static_cast<double>(side * side), test_case.at("mean").at(c).get<double>(), mean_limit)
-        << test_case.at("expect");
-  }
 }
 
 // PNG pictures give Pillow's own bits; JPEG decoders differ, so their cases have a limit. The CMYK picture is left out:
