@@ -130,6 +130,7 @@ Status StoreLog::append(const EncodedRecord& record) {
     return error;
   }
   end_ += record.size();
+  unsynced_ = true;
   if (std::chrono::steady_clock::now() - last_sync_ < kSyncInterval) return Status::success();
   return sync();
 }
@@ -147,6 +148,7 @@ Status StoreLog::replace(std::span<const EncodedRecord> records) {
   // The new file stands there, also where only its folder could not be synced.
   if (Status status = open_file(); !status) return status;
   end_ = bytes;
+  unsynced_ = false;
   return written;
 }
 
@@ -158,7 +160,7 @@ bool StoreLog::names_open_file() const {
 
 Status StoreLog::sync() {
   last_sync_ = std::chrono::steady_clock::now();
-  if (file_.fd() < 0 || fdatasync(file_.fd()) == 0) return Status::success();
+  if (!std::exchange(unsynced_, false) || fdatasync(file_.fd()) == 0) return Status::success();
   return io_error("cannot write", path_, errno);
 }
 
