@@ -83,6 +83,7 @@ Result<std::unique_ptr<StoreLog>> StoreLog::open(const std::string& folder, cons
   remove_leftovers(folder);
   const std::string path = (std::filesystem::path(folder) / "store.resnetft").string();
   std::unique_ptr<StoreLog> log(new StoreLog(path, std::move(*locked)));
+  log->last_sync_ = std::chrono::steady_clock::now();
   std::error_code ignored;
   const bool exists = std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
   if (Status status = exists ? log->load(note, apply) : log->replace({}); !status) return status.error();

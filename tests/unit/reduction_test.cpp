@@ -58,14 +58,15 @@ std::vector<Case> cases() {
           {"wide letterbox", spec(ResizeMode::Letterbox, 0, 299, 160)}};
 }
 
-// Two resamplings instead of one: a level of 255 of rounding, and edges of bars that are a pixel wide.
+// Two resamplings instead of one: a level of 255 of rounding, and the edges of bars, which may lie a pixel elsewhere:
+// two of 90 columns at half brightness are 3 levels. A picture that was stretched or cut otherwise is 10 levels away.
 TEST(Reduction, TheModelSeesInTheKeptPictureWhatItWouldHaveSeenInTheFrame) {
   for (const Case& c : cases())
     for (const auto& [width, height] : {std::pair{640, 360}, {360, 640}, {500, 500}, {641, 123}}) {
       const Picture frame = slopes(width, height);
       SmallPicture kept;
       ASSERT_TRUE(Reduction(c.spec, kept_size(c.spec)).run(frame.view, kept).ok());
-      EXPECT_LT(mean_difference(seen_by(c.spec, frame.view), seen_by(c.spec, view_of(kept))), 1.5)
+      EXPECT_LT(mean_difference(seen_by(c.spec, frame.view), seen_by(c.spec, view_of(kept))), 3)
           << c.name << ' ' << width << 'x' << height;
     }
 }

@@ -325,7 +325,7 @@ TEST(ReplayStore, ARestartedStoreMakesTheSameDecisions) {
     const StoreCounts counts = whole->counts();
     EXPECT_GT(counts.evicted, 50u);
     EXPECT_GT(counts.no_room, 20u);
-    EXPECT_GT(counts.duplicates, 10u);
+    EXPECT_GT(counts.duplicates, 5u);
     EXPECT_GT(counts.left_out, 10u);
     EXPECT_EQ(restarted->samples().size(), whole->samples().size());
     const auto a = whole->samples(), b = restarted->samples();
@@ -347,18 +347,20 @@ TEST(ReplayStore, ASmallerReservoirKeepsWhatFitsForGood) {
   EXPECT_EQ(described(*store), few);
 }
 
-// One class of two that take turns is evicted as fast as it comes: the log must not grow for ever.
+// Each sample takes the place of another: the log must not grow for ever.
 TEST(ReplayStore, TheLogIsReplacedByASnapshotWhenItHasGrownToTwiceOfIt) {
   const TemporaryFolder folder;
-  const ReplayStoreSpec spec{
-      .location = folder.file("s"), .store_frames = true, .reservoir = {.policy = ReplayPolicy::Fifo, .capacity = 20}};
+  const ReplayStoreSpec spec{.location = folder.file("s"),
+                             .store_frames = true,
+                             .reservoir = {.policy = ReplayPolicy::Fifo, .capacity = 20},
+                             .holdout = {.fraction = 0}};
   StorePtr store = open_store(spec);
   uintmax_t largest = 0;
   for (uint64_t i = 0; i < 400; ++i) {
     add(*store, sample_of(i, "a", picture_of(i, 60, 60)));
     largest = std::max(largest, std::filesystem::file_size(spec.location + "/store.resnetft"));
   }
-  EXPECT_GT(largest, uintmax_t{1} << 20);
+  EXPECT_GT(largest, uintmax_t{1} << 19);
   EXPECT_LT(largest, (uintmax_t{1} << 20) + 20'000);
   const std::string before = described(*store);
   store.reset();
@@ -379,8 +381,7 @@ bool any_file_holds(const std::string& folder, const std::vector<uint8_t>& bytes
 TEST(ReplayStore, WithoutStoreFramesNoFrameReachesTheDisk) {
   for (const bool store_frames : {false, true}) {
     const TemporaryFolder folder;
-    const ReplayStoreSpec spec{
-        .location = folder.file("s"), .store_frames = store_frames, .reservoir = {.capacity = 30}};
+    const ReplayStoreSpec spec{.location = folder.file("s"), .store_frames = store_frames, .holdout = {.fraction = 0}};
     StorePtr store = open_store(spec);
     std::vector<SmallPicturePtr> pictures;
     for (uint64_t i = 0; i < 30; ++i) pictures.push_back(picture_of(i, 20, 20));
