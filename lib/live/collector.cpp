@@ -68,7 +68,7 @@ Status Collector::refresh(const GoOn& go_on) {
     if (!go_on()) return Error{ErrorCode::Cancelled, "making features was stopped", ""};
     Result<std::vector<float>> feature = maker_->make(view_of(*sample->picture));
     if (!feature) return feature.error();
-    if (Status set = store_->set_feature(sample->id, origin_, std::move(*feature)); !set) shared_.fail(set.error());
+    if (Status set = store_->set_feature(sample->id, origin_, std::move(*feature)); !set) return set;
     instant_stale_ = true;
   }
   shared_.update([&](LearnerStatus& status) { status.features_unusable = unusable; });
@@ -116,20 +116,15 @@ void Collector::add(const Candidate& candidate) {
   sample.source = candidate.held.source;
   sample.feature_origin = origin_;
   sample.feature = std::move(*feature);
-  // A copy: the slot goes back to the ring.
-  sample.picture = std::make_shared<const SmallPicture>(*candidate.picture);
+  sample.picture = candidate.picture;  // the store copies it
   keep(std::move(sample), rules);
 }
 
 void Collector::keep(Sample sample, const LearnerRules& rules) {
-  const SampleKey key = sample.key;
-  SampleStored event{.key = key, .place = sample.place, .label = sample.label, .source = sample.source};
-  Result<ReplayStore::Added> added = store_->add(std::move(sample), rules.sample_policy == SamplePolicy::Changed);
-  if (!added) {
-    // It goes on in memory, and has the sample.
-    shared_.fail(added.error());
-    added = ReplayStore::Added{SampleFate::Stored, store_->find(key)};
-  }
+  SampleStored event{.key = sample.key, .place = sample.place, .label = sample.label, .source = sample.source};
+  const Result<ReplayStore::Added> added = store_->add(std::move(sample), rules.sample_policy == SamplePolicy::Changed);
+  if (!added) return shared_.fail(added.error());
+  look_at_file();
   event.fate = added->fate;
   if (added->sample) {
     event.side = added->sample->side;
@@ -138,6 +133,19 @@ void Collector::keep(Sample sample, const LearnerRules& rules) {
   event.counts = store_->counts();
   shared_.update([&](LearnerStatus& status) { status.store = event.counts; });
   shared_.tell(event);
+}
+
+void Collector::look_at_file() {
+  const Status written = store_->write_status();
+  if (!written)
+    shared_.fail(written.error());
+  else if (file_failed_)
+    shared_.clear_failure();
+  file_failed_ = !written;
+}
+
+void Collector::sync() {
+  if (const Status synced = store_->sync(); !synced) shared_.fail(synced.error());
 }
 
 void Collector::note_kept(const Sample& sample, SampleFate fate) {

@@ -38,6 +38,8 @@ class Collector {
   // Labelled candidates of the ring, in order.
   void collect();
   void add(const Candidate& candidate);
+  // Waits until the store's file is on the disk.
+  void sync();
   // Posts requests for unlabelled candidates that the model is not sure of, at most LearnerShared::kMostRequests that
   // wait.
   void ask_for_labels();
@@ -64,6 +66,7 @@ class Collector {
 
  private:
   void keep(Sample sample, const LearnerRules& rules);
+  void look_at_file();
   void note_kept(const Sample& sample, SampleFate fate);
   bool refuses(const std::string& label, const LearnerRules& rules);
   bool is_sure_and_right(const std::vector<float>& logits, const std::string& label) const;
@@ -78,7 +81,7 @@ class Collector {
   ModelHub::Current incumbent_;
   LinearHead head_;
   std::string origin_;
-  bool incumbent_is_ours_ = false;
+  bool incumbent_is_ours_ = false, file_failed_ = false;
   std::unique_ptr<FeatureMaker> maker_;
   AccuracyWatch watch_;
   uint64_t new_train_ = 0, sure_ = 0, refused_ = 0;

@@ -61,14 +61,31 @@ void LearnerLoop::serve() {
     const uint64_t offered = shared_.offered;
     shared_.set_idle(false, 0);
     const bool more = turn();
+    if (!more && synced_at_ != offered) {
+      synced_at_ = offered;
+      collector_.sync();
+    }
     shared_.set_idle(!more, offered);
     if (!more) shared_.wake_up.wait(kIdleWait_ms);
   }
 }
 
 bool LearnerLoop::turn() {
+  return guarded([this] { return work(); });
+}
+
+void LearnerLoop::collect() {
+  guarded([this] {
+    collector_.collect();
+    return false;
+  });
+  last_collected_ = Clock::now();
+}
+
+// Errors become messages; then nothing is left to do at once.
+bool LearnerLoop::guarded(const std::function<bool()>& body) {
   try {
-    return work();
+    return body();
   } catch (const std::bad_alloc&) {
     shared_.fail({ErrorCode::OutOfMemory, "learning: memory ran out", "lower replay-max-bytes or batch-size"});
   } catch (const std::exception& error) {
@@ -102,11 +119,6 @@ bool LearnerLoop::work() {
 
 void LearnerLoop::run_tasks() {
   for (const LearnerShared::Task& task : shared_.take_tasks()) task(*this);
-}
-
-void LearnerLoop::collect() {
-  collector_.collect();
-  last_collected_ = Clock::now();
 }
 
 void LearnerLoop::show_state() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -43,6 +44,7 @@ class LearnerLoop {
  private:
   using Clock = std::chrono::steady_clock;
 
+  bool guarded(const std::function<bool()>& body);
   bool work();
   void run_tasks();
   void show_state();
@@ -81,7 +83,7 @@ class LearnerLoop {
   std::stop_token run_token_;
   bool pausing_ = false, running_ = false, train_asked_ = false, manual_ = false, began_ = false;
   Clock::time_point last_collected_, next_instant_;
-  uint64_t run_ = 0;
+  uint64_t run_ = 0, synced_at_ = 0;
   std::string not_trained_;                     // the reason that was told last
   std::optional<GateVerdict> instant_verdict_;  // that was told last
   std::optional<Contender> pending_;            // promotion=ask
