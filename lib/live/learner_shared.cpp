@@ -176,11 +176,11 @@ bool LearnerShared::cancel_run() {
   return running_;
 }
 
-void LearnerShared::end_run() {
+void LearnerShared::end_run(bool began) {
   const std::scoped_lock guard(lock_);
   if (!stopping_) run_ = std::stop_source();
   running_ = false;
-  ++status_.runs;
+  status_.runs += began;
 }
 
 void LearnerShared::stop() {

@@ -85,7 +85,7 @@ class LearnerShared {
   std::stop_token run_token() const;
   void begin_run();
   bool cancel_run();  // false: there is none
-  void end_run();
+  void end_run(bool began);
   void stop();  // everything
   bool is_stopping() const { return stopping_; }
   // Sleeps, unless the run is to stop.

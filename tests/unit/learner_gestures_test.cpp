@@ -39,8 +39,8 @@ class Gestures : public ::testing::Test {
     std::string command = "tar -xzf '";
     command.append(archive).append("' -C '").append(folder_.file("")).append("'");
     ASSERT_EQ(std::system(command.c_str()), 0);
-    train_ = open_image_folder(folder_.file("gestures/train")).value();
-    test_ = open_image_folder(folder_.file("gestures/test")).value();
+    train_ = open_image_folder(folder_.file("train")).value();
+    test_ = open_image_folder(folder_.file("test")).value();
     for (size_t i = 0; i < train_->size(); ++i) of_class_[train_->class_id(i)].push_back(i);
     spec_.hub = ModelHub::acquire("");
     spec_.base_model_file = base_with_wide_input(weights, folder_);
