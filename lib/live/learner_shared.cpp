@@ -63,6 +63,7 @@ bool LearnerShared::silence(std::chrono::steady_clock::time_point deadline) {
 }
 
 void LearnerShared::fail(const Error& error) {
+  if (error.code == ErrorCode::Cancelled) return;
   {
     const std::scoped_lock guard(lock_);
     status_.state = LearnerState::Error;
