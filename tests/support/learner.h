@@ -51,8 +51,10 @@ inline LearnerSpec learner_spec(const TemporaryFolder& folder,
   LearnerSpec spec;
   spec.hub = ModelHub::acquire("");
   spec.base_model_file = folder.file("base.safetensors");
-  if (!std::filesystem::exists(spec.base_model_file))
-    EXPECT_TRUE(save_model(*tiny_model(7, base_labels), spec.base_model_file).ok());
+  if (!std::filesystem::exists(spec.base_model_file)) {
+    const Status saved = save_model(*tiny_model(7, base_labels), spec.base_model_file);
+    EXPECT_TRUE(saved.ok());
+  }
   spec.in_caller = true;
   spec.rules.train = TrainWhen::Manual;
   spec.rules.recipe.epochs = 20;
@@ -109,7 +111,9 @@ class TextureStream {
 
 // Of what the hub shows, on textures that no stream has shown.
 inline double accuracy_on_textures(const ModelHub& hub, const DatasetPtr& pictures = texture_dataset(90, 99)) {
-  const auto classifier = Classifier::create(hub.current().snapshot, {.threads = 1}).value();
+  ClassifierOptions options;
+  options.threads = 1;
+  const auto classifier = Classifier::create(hub.current().snapshot, options).value();
   size_t right = 0;
   for (size_t i = 0; i < pictures->size(); ++i) {
     const DecodedImage image = pictures->get(i).value();
