@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <variant>
 #include <vector>
 
@@ -136,6 +137,10 @@ struct LearnerStatus {
   uint64_t frames_busy = 0;          // candidates dropped because a lock was held
   uint64_t frames_without_slot = 0;  // because the learner had not caught up
   uint64_t runs = 0;                 // that ended, in any way
+  uint64_t labels_refused = 0;       // samples of unknown labels, with allow_new_classes=false
+  uint64_t frames_sure = 0;          // sample-policy=uncertain: left out, because the model was sure and right
+  uint64_t features_unusable = 0;    // samples whose features another trunk made, and whose picture is not kept
+  uint64_t label_requests = 0;       // that may be answered
 };
 
 // Thread-safe but for offer(), which belongs to the streaming thread, and run_pending().
@@ -183,8 +188,9 @@ class Learner {
 
  private:
   struct State;
-  explicit Learner(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit Learner(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;  // the thread holds it too
+  std::thread thread_;
 };
 
 }  // namespace resnetft

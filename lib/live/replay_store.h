@@ -45,14 +45,19 @@ struct StoreCounts {
   std::map<std::string, size_t> train_per_class, holdout_per_class;
 };
 
-// The file format, version 1: FOLDER/store.resnetft, a header (magic, version), then records, each with its length and
-// a CRC-32C, appended only; a snapshot of what is kept is written whole (temporary file, rename) when the log has
-// grown to twice of it. At open a damaged or cut tail is cut off with a note.
-// Reentrant, not thread-safe: the learner's thread owns it.
+// The file: FOLDER/store.resnetft, version 1 (store_record.h), appended to; a snapshot of what is kept is written whole
+// (temporary file, rename) when the log has grown to twice of it. At open a damaged or cut tail is cut off with a note.
+// A kill of the process tears at most the record being written; the disk is waited for (fdatasync) with the first
+// record a second after the last time, by sync() and at the end. Where the file cannot be written, the store goes on in
+// memory: one note says so, the file keeps its last good record, a snapshot is tried again after 1 s, then in ever
+// longer steps of up to a minute, and a note says when it succeeded. With the same calls a store that was closed and
+// opened again decides as one that never was: exactly where pictures are stored or none were given; else by count and
+// class, because pictures that are gone weigh nothing. Reentrant, not thread-safe: the learner's thread owns it.
 class ReplayStore {
  public:
-  // `note` gets sentences for people: what was cut off, what was resumed. CorruptFile, Incompatible for a foreign file
-  // or another version (names both); Io; InvalidArgument where another process has it open (flock).
+  // `note` gets sentences for people, now and later: what was resumed, what was cut off, that writing failed, that it
+  // goes on. CorruptFile for a foreign file, Incompatible for another version (names both); Io; InvalidArgument where
+  // it is open already (flock). Without store_frames, pictures that an earlier run stored leave the disk.
   static Result<std::unique_ptr<ReplayStore>> open(const ReplayStoreSpec& spec,
                                                    const std::function<void(const std::string&)>& note);
   ~ReplayStore();
@@ -61,11 +66,21 @@ class ReplayStore {
     SampleFate fate = SampleFate::Stored;
     std::shared_ptr<const Sample> sample;  // as stored; none where it was not
   };
-  // Gives `sample` its id, side and block. `reject_duplicates`: sample-policy=changed. Io: the store goes on in memory
-  // and says so, the sample is kept.
+  // Gives `sample` its id, side and block, and copies its picture, so that no slot of a ring stays in the store's
+  // hands. `reject_duplicates`: sample-policy=changed. Samples without features of one origin are duplicates where
+  // their pictures are equal. A picture that is there already keeps its id and side under another label. Its memory may
+  // be bounded away at once: then the fate is what it was, and the sample is no longer found. InvalidArgument: no
+  // label, or a picture whose pixels are not of its size. A file that cannot be written is no error here:
+  // write_status().
   Result<Added> add(Sample sample, bool reject_duplicates);
 
-  // A feature made anew by another trunk; the old one is dropped. No such id: nothing happens.
+  // Io while the file lacks what memory has: why. Success for a store in memory only.
+  Status write_status() const;
+  // Writes what the file lacks, and waits for the disk. For moments without work: add() waits at most once a second.
+  Status sync();
+
+  // A feature made anew by another trunk; the old one is dropped. No such id: nothing happens. Looks for no duplicates:
+  // a trunk that makes all features alike must not empty the store.
   Status set_feature(uint64_t id, std::string origin, std::vector<float> feature);
 
   std::shared_ptr<const Sample> find(const SampleKey& key) const;
@@ -75,9 +90,9 @@ class ReplayStore {
   std::vector<std::string> labels() const;  // in the order in which they were first seen
   uint64_t next_epoch() const;              // above every epoch in the store
 
-  // FOLDER/train/LABEL/ID.png and FOLDER/val/LABEL/ID.png, which ft-tool train takes. Labels that are no file names are
-  // percent-encoded. Incompatible where samples have no picture (names store-frames). InvalidArgument: FOLDER is not
-  // empty.
+  // FOLDER/train/LABEL/ID.png and FOLDER/val/LABEL/ID.png, which ft-tool train takes; without held-out samples there is
+  // no val. Labels that are no file names are percent-encoded, ones too long for a file name end in a hash.
+  // Incompatible where samples have no picture (names store-frames). InvalidArgument: FOLDER is not empty. Io.
   Status export_to(const std::string& folder) const;
 
  private:

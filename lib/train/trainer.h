@@ -5,8 +5,10 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "data/dataset.h"
 #include "train/meters.h"
@@ -50,6 +52,11 @@ struct TrainSpec {
   DatasetPtr validation;          // classes as in `train`
   std::string checkpoint_folder;  // empty: none are written
   std::string resume_file;        // a checkpoint to go on from; empty: begin
+  // What the layers before the head make of each picture, where the caller knows it; then no picture is read. For
+  // recipes that train the head alone. Borrowed.
+  std::vector<std::span<const float>> train_features = {}, validation_features = {};
+  // Called on the training thread after every batch and every block of the net, forward and backward: may sleep.
+  std::function<void()> pause_point = {};
 };
 
 enum class Stopped { Completed, Early, Time, Signal };
@@ -67,9 +74,9 @@ struct TrainOutcome {
 };
 
 // Incompatible where a resume differs in what changes the result, naming it; CorruptFile where pictures beyond the
-// budget cannot be decoded; OutOfMemory with the batch that would fit; Io. A stop request ends the run cleanly after
-// its step, with a checkpoint. DeviceUnavailable, Incompatible as torch_module(). A loss that is not finite is an
-// outcome, not an error, so that the best model before it is not lost.
+// budget cannot be decoded; OutOfMemory with the batch that would fit; Io. A stop request ends the run at the next
+// pause point, with a checkpoint of before the step under way. DeviceUnavailable, Incompatible as torch_module(). A
+// loss that is not finite is an outcome, not an error, so that the best model before it is not lost.
 Result<TrainOutcome> train(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop);
 
 }  // namespace resnetft

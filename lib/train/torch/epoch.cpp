@@ -53,6 +53,7 @@ Result<bool> accumulate_batches(RunContext& run, const Phase& phase, PhaseParts&
   StepSums sums;
   uint64_t number = state.batches;
   for (; number < end; ++number) {
+    run.pause_point();
     Result<std::optional<TrainBatch>> batch = parts.train->next();
     if (!batch) return batch.error();
     if (!*batch) return Error{ErrorCode::Internal, "an epoch ended before its last batch", ""};
@@ -71,6 +72,26 @@ Result<bool> accumulate_batches(RunContext& run, const Phase& phase, PhaseParts&
   state.images += sums.images;
   state.batches = end;
   return true;
+}
+
+// Running statistics, which a forward pass moves before its step is complete.
+NamedTensors statistics_of(const RunContext& run) {
+  NamedTensors statistics;
+  for (const auto& [name, tensor] : run.tensors)
+    if (name.ends_with(".running_mean") || name.ends_with(".running_var")) statistics.emplace(name, tensor);
+  return statistics;
+}
+
+// The same; Cancelled leaves the net as it was before.
+Result<bool> accumulate_or_abandon(RunContext& run, const Phase& phase, PhaseParts& parts, TrainStep& step,
+                                   const EpochPlan& plan) {
+  const NamedTensors statistics = statistics_of(run);
+  const NamedTensors before = parts.train->stage() == Stage::Features ? NamedTensors() : clone_all(statistics);
+  Result<bool> finite = until_cancelled([&] { return accumulate_batches(run, phase, parts, step, plan); });
+  if (finite || finite.error().code != ErrorCode::Cancelled) return finite;
+  step.abandon();
+  if (!before.empty()) copy_all(before, statistics);
+  return finite;
 }
 
 void average(RunContext& run, const Phase& phase, PhaseParts& parts, uint64_t steps_in_epoch, uint64_t steps) {
@@ -130,7 +151,11 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
     const uint64_t step_in_epoch = state.batches / plan.accumulate;
     const double loss_before = state.loss_sum;
     const int64_t images_before = state.images;
-    const Result<bool> finite = accumulate_batches(run, phase, parts, step, plan);
+    const Result<bool> finite = accumulate_or_abandon(run, phase, parts, step, plan);
+    if (!finite && finite.error().code == ErrorCode::Cancelled) {
+      going = Going::Signal;
+      break;
+    }
     if (!finite) return finite.error();
     if (!*finite) {
       run.diverged = not_finite(run, phase, "the loss");
@@ -160,7 +185,7 @@ namespace {
 
 Result<ClassificationScores> judge(RunContext& run, BatchSource& source) {
   const size_t images = run.spec.validation->size();
-  return evaluate(*run.net, source, images, [&](size_t done) {
+  const auto pause = [&](size_t done) {
     TrainProgress progress;
     progress.epoch = run.state.epochs + 1;
     progress.epochs = run.spec.recipe.head_epochs + run.spec.recipe.epochs;
@@ -168,8 +193,10 @@ Result<ClassificationScores> judge(RunContext& run, BatchSource& source) {
     progress.steps = images;
     progress.phase = "validate";
     run.progress(progress);
-    return run.may_go_on() != Going::Signal;
-  });
+    run.pause_point();
+    return true;
+  };
+  return until_cancelled([&] { return evaluate(*run.net, source, images, pause); });
 }
 
 // With the averaged weights in the net; the plain ones come back, bit for bit.

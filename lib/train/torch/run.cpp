@@ -37,6 +37,11 @@ Status check(const TrainSpec& spec) {
   const Recipe& recipe = spec.recipe;
   if (recipe.trainable == Trainable::Auto || recipe.cache == CacheKind::Auto || recipe.crop_is_auto || recipe.lr <= 0)
     return wrong("the recipe still says auto", "call resolve_recipe() first");
+  if (spec.train_features.empty()) return Status::success();
+  if (spec.train_features.size() != spec.train->size() || spec.validation_features.size() != spec.validation->size())
+    return wrong("there are not as many features as pictures", "give features of every picture, or none");
+  if (recipe.trainable != Trainable::Head)
+    return wrong("features were given, but more than the head is to learn", "leave the features out");
   return Status::success();
 }
 
@@ -98,7 +103,11 @@ class Run {
       : run_(spec, observer, std::move(stop)) {}
 
   Result<TrainOutcome> perform() {
-    if (Status begun = begin(); !begun) return begun.error();
+    if (Status begun = until_cancelled([&] { return begin(); }); !begun) {
+      if (begun.error().code != ErrorCode::Cancelled) return begun.error();
+      going_ = Going::Signal;
+      return outcome();
+    }
     for (const Phase& phase : phases_of(run_.spec.recipe)) {
       if (phase.recipe.epochs > 0 && run_.state.epochs >= phase.last_epoch()) continue;
       const Result<Going> going = run_phase(phase);
@@ -115,6 +124,7 @@ class Run {
     Result<StartingNet> start = start_net(run_.spec, note);
     if (!start) return start.error();
     run_.net = start->net;
+    run_.net->set_pause_hook([this] { run_.pause_point(); });
     run_.card = start->card;
     run_.tensors = tensors_of(*run_.net);
     has_head_ = start->has_head;
@@ -180,7 +190,7 @@ class Run {
     }
     count_steps_done();
     checkpoint_.reset();
-    if (Status opened = open_sources(run_, phase, parts); !opened) {
+    if (Status opened = until_cancelled([&] { return open_sources(run_, phase, parts); }); !opened) {
       if (opened.error().code == ErrorCode::Cancelled) return run_.may_go_on();
       return opened.error();
     }
@@ -215,8 +225,9 @@ class Run {
   Result<Going> judge_base(PhaseParts& parts) {
     const bool is_all = run_.spec.recipe.epochs + run_.spec.recipe.head_epochs == 0;
     if (!has_head_ && !is_all) return Going::On;
-    Result<ClassificationScores> scores = evaluate(*run_.net, *parts.validation, run_.spec.validation->size(),
-                                                   [&](size_t) { return run_.may_go_on() == Going::On; });
+    const auto pause = [&](size_t) { return run_.may_go_on() == Going::On; };
+    Result<ClassificationScores> scores =
+        until_cancelled([&] { return evaluate(*run_.net, *parts.validation, run_.spec.validation->size(), pause); });
     if (!scores && scores.error().code == ErrorCode::Cancelled) return run_.may_go_on();
     if (!scores) return scores.error();
     EpochReport report;

@@ -19,6 +19,11 @@ Going RunContext::may_go_on() const {
   return Going::On;
 }
 
+void RunContext::pause_point() const {
+  if (spec.pause_point) spec.pause_point();
+  if (stop_.stop_requested()) throw Cancelled();
+}
+
 double RunContext::seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
 
 void RunContext::progress(const TrainProgress& progress) {

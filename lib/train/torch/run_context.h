@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -17,6 +18,21 @@ namespace resnetft {
 
 // Whether a part of the run may go on, or why it may not.
 enum class Going { On, Time, Signal, Diverged };
+
+// Thrown where a pause point finds that somebody asked to stop.
+struct Cancelled : std::exception {
+  const char* what() const noexcept override { return "stopped"; }
+};
+
+// What `body` returns, a Result or a Status, or the error Cancelled where a pause point ended it.
+template <class Body>
+auto until_cancelled(Body&& body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const Cancelled&) {
+    return Error{ErrorCode::Cancelled, "training was stopped", ""};
+  }
+}
 
 class RunContext {
  public:
@@ -36,6 +52,8 @@ class RunContext {
 
   void note(const std::string& sentence) const;
   Going may_go_on() const;
+  // Lets the caller sleep. Throws Cancelled.
+  void pause_point() const;
   double seconds() const;  // since this session began
   // Tells the caller, at most ten times a second and whenever a phase begins.
   void progress(const TrainProgress& progress);

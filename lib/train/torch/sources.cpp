@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "train/torch/sources.h"
 
+#include <algorithm>
+
 #include "train/torch/features.h"
 
 namespace resnetft {
@@ -45,6 +47,33 @@ Result<std::unique_ptr<BatchSource>> features_of(RunContext& run, Stage stage, c
   });
 }
 
+Result<std::unique_ptr<BatchSource>> given_features(const RunContext& run, const DatasetPtr& dataset,
+                                                    const std::vector<std::span<const float>>& features) {
+  const size_t width = features.front().size();
+  Result<std::unique_ptr<FeatureStore>> store = FeatureStore::create("", features.size(), width);
+  if (!store) return store.error();
+  std::vector<int64_t> class_ids;
+  for (size_t i = 0; i < features.size(); ++i) {
+    if (features[i].size() != width)
+      return Error{ErrorCode::InvalidArgument, "features of different lengths were given", ""};
+    std::ranges::copy(features[i], (*store)->row(i));
+    class_ids.push_back(static_cast<int64_t>(dataset->class_id(i)));
+  }
+  return row_source(Stage::Features, std::move(*store), {static_cast<int64_t>(width)}, std::move(class_ids),
+                    run.spec.recipe.batch_size);
+}
+
+Status open_given_features(const RunContext& run, PhaseParts& parts) {
+  Result<std::unique_ptr<BatchSource>> train = given_features(run, run.spec.train, run.spec.train_features);
+  if (!train) return train.error();
+  parts.train = std::move(*train);
+  Result<std::unique_ptr<BatchSource>> validation =
+      given_features(run, run.spec.validation, run.spec.validation_features);
+  if (!validation) return validation.error();
+  parts.validation = std::move(*validation);
+  return Status::success();
+}
+
 }  // namespace
 
 PreprocessSpec training_output(const RunContext& run) {
@@ -84,6 +113,7 @@ LoaderSpec loader_spec(const RunContext& run, const DatasetPtr& dataset, const P
 }
 
 Status open_sources(RunContext& run, const Phase& phase, PhaseParts& parts) {
+  if (!run.spec.train_features.empty()) return open_given_features(run, parts);
   const Stage stage = affordable_stage(run, phase.recipe);
   const DatasetPtr &train = run.spec.train, &validation = run.spec.validation;
   Result<std::unique_ptr<BatchSource>> learned =

@@ -134,6 +134,10 @@ void TrainStep::apply(double learning_rate) {
     if (recipe_.clip_grad_norm > 0) clip_gradients(gradients, recipe_.clip_grad_norm);
     optimizer_.step(learning_rate);
   }
+  abandon();
+}
+
+void TrainStep::abandon() {
   optimizer_.zero_gradients();
   images_ = 0;
 }

@@ -37,6 +37,8 @@ class TrainStep {
   StepSums accumulate(Stage stage, TrainBatch batch, const MixDraw& mix);
   // Reduces, divides by the pictures, clips, and lets the optimiser step.
   void apply(double learning_rate);
+  // Forgets the gradients that accumulate() added.
+  void abandon();
 
  private:
   StepSums by_autograd(Stage stage, const at::Tensor& input, const at::Tensor& targets, const at::Tensor& class_ids);
