@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "finetune.h"
 
+#include <chrono>
+#include <thread>
+
 #include "error_report.h"
 #include "finetune_state.h"
 #include "learner_writer.h"
@@ -101,14 +104,26 @@ void install_read_only_properties(GObjectClass* object_class) {
 
 // ---- Life ----
 
+constexpr auto kLastLearnerWithin = std::chrono::seconds(2);
+constexpr auto kLastLearnerPoll = std::chrono::milliseconds(5);
+
+void wait_for_last_learner(const FinetuneState& state) {
+  const auto deadline = std::chrono::steady_clock::now() + kLastLearnerWithin;
+  while (!state.reporter_in_use.expired() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(kLastLearnerPoll);
+}
+
 Status start(GstResnetVideoAnalyzer* analyzer) {
   auto* self = GST_RESNET_FINETUNE(analyzer);
   FinetuneState& state = *self->state;
   Result<LearnerSpec> spec = learner_spec(state.settings);
   if (!spec) return spec.error();
   spec->hub = state.hub.join(state.settings.text("model-instance-id"));
-  state.notified = LearnerState::Idle;
-  Result<std::unique_ptr<Learner>> learner = Learner::create(std::move(*spec), finetune_observer(self));
+  wait_for_last_learner(state);
+  FinetuneReporter reporter = finetune_reporter(self);
+  spec->state_changed = std::move(reporter.state_changed);
+  state.reporter_in_use = reporter.in_use;
+  Result<std::unique_ptr<Learner>> learner = Learner::create(std::move(*spec), std::move(reporter.observer));
   if (!learner) return learner.error();
   state.collecting = Collecting();
   state.collecting.track = LabelTrack((*learner)->next_epoch());

@@ -33,23 +33,24 @@ void notify_figures(GstElement* element, const LearnerEvent& event) {
 void report(GstElement* element, const LearnerEvent& event) {
   for (StructurePtr& message : learner_messages(event)) post_structure(element, std::move(message));
   notify_figures(element, event);
-  notify_learner_state(GST_RESNET_FINETUNE(element));
 }
 
 }  // namespace
 
 // Where a handler of a message shuts the pipeline down on the learner's own thread, the element must outlive the call:
 // the strong reference sees to that.
-Learner::Observer finetune_observer(GstResnetFinetune* self) {
-  return [weak = std::make_shared<WeakElement>(self)](const LearnerEvent& event) {
-    if (const GRef<GstElement> element = weak->get()) report(element.get(), event);
-  };
-}
-
-void notify_learner_state(GstResnetFinetune* self) {
-  const std::shared_ptr<Learner> learner = self->state->current_learner();
-  const LearnerState now = learner ? learner->status().state : LearnerState::Idle;
-  if (self->state->notified.exchange(now) != now) g_object_notify(G_OBJECT(self), "learner-state");
+FinetuneReporter finetune_reporter(GstResnetFinetune* self) {
+  const auto weak = std::make_shared<WeakElement>(self);
+  return {.observer =
+              [weak](const LearnerEvent& event) {
+                if (const GRef<GstElement> element = weak->get()) report(element.get(), event);
+              },
+          .state_changed =
+              [weak] {
+                if (const GRef<GstElement> element = weak->get())
+                  g_object_notify(G_OBJECT(element.get()), "learner-state");
+              },
+          .in_use = weak};
 }
 
 }  // namespace resnetft

@@ -3,7 +3,7 @@
 // (finetune_report.cpp), what the application may ask (finetune_actions.cpp).
 #pragma once
 
-#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -48,7 +48,9 @@ struct FinetuneState {
   std::shared_ptr<Learner> learner;           // from start() to stop()
   std::vector<GRef<GstEvent>> queued_labels;  // sent to the element, not yet in the stream
 
-  std::atomic<LearnerState> notified = LearnerState::Idle;  // what learner-state was when it was notified last
+  // State changes only. Alive until the last learner has let go of its hub, which takes longer where it was stopped
+  // from its own thread.
+  std::weak_ptr<const void> reporter_in_use;
 
   std::shared_ptr<Learner> streaming_learner;
   Collecting collecting;
@@ -75,9 +77,12 @@ void take_label_event(GstResnetFinetune* self, GstEvent* event);
 // ---- Messages, notifications, actions; no lock may be held ----
 
 // Reports for as long as the element lives; keeps no reference.
-Learner::Observer finetune_observer(GstResnetFinetune* self);
-// learner-state, where it is not what it was at the last time.
-void notify_learner_state(GstResnetFinetune* self);
+struct FinetuneReporter {
+  Learner::Observer observer;
+  std::function<void()> state_changed;
+  std::weak_ptr<const void> in_use;  // by a learner
+};
+FinetuneReporter finetune_reporter(GstResnetFinetune* self);
 void install_finetune_actions(GType type);
 
 }  // namespace resnetft

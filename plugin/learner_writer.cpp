@@ -30,9 +30,8 @@ void set_flag(GstStructure* structure, const char* field, bool flag) {
 
 // ---- Samples ----
 
-// What came from outside a stream has no place in one. Stream time is known where places are counted in it.
+// Stream time is known where places are counted in it.
 void set_key_fields(GstStructure* structure, const SampleKey& key, const Place* place) {
-  if (key.stream_id.empty() && key.epoch == 0) return;
   const bool counts_stream_time = place && place->timeline == key.stream_id;
   const GstClockTime stream_time = counts_stream_time ? place->time_ns : GST_CLOCK_TIME_NONE;
   set_stream_fields(structure, key.stream_id,
@@ -66,7 +65,7 @@ void set_count_fields(GstStructure* structure, const StoreCounts& counts) {
 
 StructurePtr write(const SampleStored& stored) {
   StructurePtr structure = event_of("sample-stored");
-  set_key_fields(structure.get(), stored.key, &stored.place);
+  if (stored.source != LabelSource::Added) set_key_fields(structure.get(), stored.key, &stored.place);
   set_text(structure.get(), "label", stored.label);
   set_text(structure.get(), "source", label_source_name(stored.source));
   set_text(structure.get(), "fate", sample_fate_name(stored.fate));
