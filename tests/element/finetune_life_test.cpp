@@ -148,7 +148,6 @@ TEST_F(FinetuneLife, TwoLearnersOnTwoHubsTeachTwoModels) {
   EXPECT_GT(generation_of(second.element()), untaught);
 }
 
-// 20 times, so that a classifier that lags behind its message would be seen.
 TEST_F(FinetuneLife, EveryFrameThatEntersAClassifierAfterThePromotionShowsIt) {
   const Properties shared = {{"model-instance-id", "taught"}};
   FinetuneHarness teacher(properties({{"model-instance-id", "taught"}, {"min-new-samples", "4"}}));
@@ -253,6 +252,7 @@ TEST_F(FinetuneLife, AHandlerOnTheLearnersOwnThreadMayStopTheElement) {
     gst_element_set_state(pipeline, GST_STATE_PLAYING);
     EXPECT_TRUE(eventually([&] { return stop.done.load(); }));
     EXPECT_LT(stop.took, kStopsWithin_us);
+    EXPECT_NE(gst_element_set_state(pipeline, GST_STATE_PLAYING), GST_STATE_CHANGE_FAILURE);  // it is as new
     gst_element_set_state(pipeline, GST_STATE_NULL);
     gst_bus_set_sync_handler(bus, nullptr, nullptr, nullptr);
     gst_object_unref(bus);
@@ -269,8 +269,9 @@ TEST_F(FinetuneLife, EosGoesOnAtOnceDuringARun) {
 
 TEST_F(FinetuneLife, WithFinishOnEosTheRunsMessageComesBeforeEos) {
   FinetuneHarness harness(
-      properties({{"train", "manual"}, {"instant-head", "off"}, {"finish-on-eos", "true"}, {"epochs", "20"}}));
+      properties({{"train", "manual"}, {"instant-head", "off"}, {"finish-on-eos", "true"}, {"epochs", "2000"}}));
   begin_endless_run(harness);
+  ASSERT_EQ(state_of(harness), "training");
   struct Order {
     GstElement* element;
     std::string state_at_eos = {};

@@ -2,6 +2,7 @@
 // What takes minutes of resnetfinetune: suite `long`. Measured figures are printed.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -32,6 +33,28 @@ size_t resident_bytes() {
 
 TEST_F(FinetuneLong, AThousandSequencesOfChangesFromSeveralThreadsLoseNoFrame) {
   run_random_sequences(1000, color_file());
+}
+
+// What the specification asks for on AVX2; on AVX-512 half of it. Needs a quiet machine.
+TEST_F(FinetuneLong, SamplingEveryFrameAt1080pTakesAtMostThreeMillisecondsInNinetyNineOfAHundred) {
+  FinetuneHarness harness(properties({{"label", "x"}, {"train", "off"}, {"instant-head", "off"}}),
+                          rgb_caps(1920, 1080));
+  std::vector<double> sampled, passed;
+  for (uint64_t index = 0; index < 600; ++index) {
+    if (index == 300) harness.set("sample-interval", "1000000");
+    GstBuffer* frame = rgb_frame(kRed, 1920, 1080, index);
+    const gint64 start = g_get_monotonic_time();
+    GstBuffer* out = harness.process(frame);
+    (index < 300 ? sampled : passed).push_back(static_cast<double>(g_get_monotonic_time() - start) / 1000);
+    gst_buffer_unref(out);
+    harness.messages();
+    g_usleep(kFrameInterval_us);
+  }
+  std::ranges::sort(sampled);
+  std::ranges::sort(passed);
+  std::printf("1080p: sampled p50 %.2f ms, p99 %.2f ms; not sampled p50 %.3f ms, p99 %.3f ms\n", sampled[150],
+              sampled[296], passed[150], passed[296]);
+  EXPECT_LE(sampled[296], 3);
 }
 
 // The store is full, the ring has gone round and every kind of run has been seen after a third of the time.
