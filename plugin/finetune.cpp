@@ -73,7 +73,7 @@ void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
       g_value_set_double(value, status.progress);
       break;
     case kSamplesPerClass:
-      g_value_take_boxed(value, samples_structure(status.store).release());
+      g_value_take_boxed(value, samples_structure(status).release());
       break;
     case kLastMetrics:
       g_value_take_boxed(value, gate_structure(status.last_gate).release());

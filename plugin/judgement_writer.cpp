@@ -22,10 +22,12 @@ void register_classification_meta() {
 
 void set_verdict_fields(GstStructure* structure, const Verdict& verdict, const VerdictPlace& place) {
   const ScoredClass& best = verdict.best();
-  set_stream_fields(structure, place.stream_id, place.time);
-  gst_structure_set(structure, "label", G_TYPE_STRING, best.label.c_str(), "label-id", G_TYPE_INT,
-                    static_cast<gint>(best.label_id), "confidence", G_TYPE_DOUBLE, best.confidence, "model-generation",
-                    G_TYPE_UINT64, guint64{verdict.generation}, "age-frames", G_TYPE_UINT, verdict.age_frames, nullptr);
+  gst_structure_set(structure, "stream-id", G_TYPE_STRING, place.stream_id.c_str(), "timestamp", G_TYPE_UINT64,
+                    place.time.timestamp, "stream-time", G_TYPE_UINT64, place.time.stream_time, "running-time",
+                    G_TYPE_UINT64, place.time.running_time, "duration", G_TYPE_UINT64, place.time.duration, "label",
+                    G_TYPE_STRING, best.label.c_str(), "label-id", G_TYPE_INT, static_cast<gint>(best.label_id),
+                    "confidence", G_TYPE_DOUBLE, best.confidence, "model-generation", G_TYPE_UINT64,
+                    guint64{verdict.generation}, "age-frames", G_TYPE_UINT, verdict.age_frames, nullptr);
   set_classes(structure, "top", verdict.judgement.top);
   if (place.region) set_region_fields(structure, *place.region);
 }

@@ -30,12 +30,9 @@ void set_flag(GstStructure* structure, const char* field, bool flag) {
 
 // ---- Samples ----
 
-// Stream time is known where places are counted in it.
-void set_key_fields(GstStructure* structure, const SampleKey& key, const Place* place) {
-  const bool counts_stream_time = place && place->timeline == key.stream_id;
-  const GstClockTime stream_time = counts_stream_time ? place->time_ns : GST_CLOCK_TIME_NONE;
-  set_stream_fields(structure, key.stream_id,
-                    {GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE, key.running_time_ns, stream_time});
+void set_key_fields(GstStructure* structure, const SampleKey& key) {
+  set_text(structure, "stream-id", key.stream_id);
+  set_number(structure, "running-time", key.running_time_ns);
   set_number(structure, "epoch", key.epoch);
   gst_structure_set(structure, "region", G_TYPE_UINT, guint{key.region}, nullptr);
 }
@@ -65,11 +62,17 @@ void set_count_fields(GstStructure* structure, const StoreCounts& counts) {
 
 StructurePtr write(const SampleStored& stored) {
   StructurePtr structure = event_of("sample-stored");
-  if (stored.source != LabelSource::Added) set_key_fields(structure.get(), stored.key, &stored.place);
+  if (stored.source != LabelSource::Added) {
+    set_key_fields(structure.get(), stored.key);
+    // Known where places are counted in it.
+    const bool counts_stream_time = stored.place.timeline == stored.key.stream_id;
+    set_number(structure.get(), "stream-time", counts_stream_time ? stored.place.time_ns : GST_CLOCK_TIME_NONE);
+  }
   set_text(structure.get(), "label", stored.label);
   set_text(structure.get(), "source", label_source_name(stored.source));
   set_text(structure.get(), "fate", sample_fate_name(stored.fate));
-  set_text(structure.get(), "side", side_name(stored.side));
+  if (stored.fate == SampleFate::Stored || stored.fate == SampleFate::Relabelled)
+    set_text(structure.get(), "side", side_name(stored.side));
   set_count_fields(structure.get(), stored.counts);
   return structure;
 }
@@ -84,7 +87,7 @@ void set_thumbnail(GstStructure* structure, const std::vector<uint8_t>& jpeg) {
 StructurePtr write(const LabelRequest& request) {
   StructurePtr structure = event_of("label-request");
   set_number(structure.get(), "request-id", request.id);
-  set_key_fields(structure.get(), request.key, nullptr);
+  set_key_fields(structure.get(), request.key);
   set_classes(structure.get(), "top", request.top);
   set_real(structure.get(), "margin", request.margin);
   set_thumbnail(structure.get(), request.jpeg);
@@ -234,7 +237,8 @@ StructurePtr gate_structure(const std::optional<GateOutcome>& outcome) {
   return structure;
 }
 
-StructurePtr samples_structure(const StoreCounts& counts) {
+StructurePtr samples_structure(const LearnerStatus& status) {
+  const StoreCounts& counts = status.store;
   std::set<std::string> labels;
   for (const auto& [label, number] : counts.train_per_class) labels.insert(label);
   for (const auto& [label, number] : counts.holdout_per_class) labels.insert(label);
@@ -251,9 +255,13 @@ StructurePtr samples_structure(const StoreCounts& counts) {
     classes.push_back(std::move(item));
   }
   StructurePtr structure(gst_structure_new_empty("samples-per-class"));
-  set_number(structure.get(), "train", counts.train);
-  set_number(structure.get(), "holdout", counts.holdout);
   set_structures(structure.get(), "classes", std::move(classes));
+  set_count_fields(structure.get(), counts);
+  set_number(structure.get(), "frames-busy", status.frames_busy);
+  set_number(structure.get(), "frames-without-slot", status.frames_without_slot);
+  set_number(structure.get(), "frames-sure", status.frames_sure);
+  set_number(structure.get(), "labels-refused", status.labels_refused);
+  set_number(structure.get(), "features-unusable", status.features_unusable);
   return structure;
 }
 

@@ -18,7 +18,8 @@ std::vector<StructurePtr> learner_messages(const LearnerEvent& event);
 // The figures of a gate, as in its message; the property last-metrics. Null for none.
 StructurePtr gate_structure(const std::optional<GateOutcome>& outcome);
 
-// The property samples-per-class: {classes: [{label, train, holdout}], train, holdout}.
-StructurePtr samples_structure(const StoreCounts& counts);
+// The property samples-per-class: classes, an array of {label, train, holdout}; the store's counts; and those of what
+// never came to the store.
+StructurePtr samples_structure(const LearnerStatus& status);
 
 }  // namespace resnetft

@@ -19,12 +19,6 @@ void set_array(GstStructure* structure, const char* field, Items&& items, Fill f
 
 }  // namespace
 
-void set_stream_fields(GstStructure* structure, const std::string& stream_id, const FrameTime& time) {
-  gst_structure_set(structure, "stream-id", G_TYPE_STRING, stream_id.c_str(), "timestamp", G_TYPE_UINT64,
-                    time.timestamp, "stream-time", G_TYPE_UINT64, time.stream_time, "running-time", G_TYPE_UINT64,
-                    time.running_time, "duration", G_TYPE_UINT64, time.duration, nullptr);
-}
-
 void set_error_fields(GstStructure* structure, const Error& error) {
   gst_structure_set(structure, "code", G_TYPE_STRING, std::string(error_name(error.code)).c_str(), "message",
                     G_TYPE_STRING, error.message.c_str(), "hint", G_TYPE_STRING, error.hint.c_str(), nullptr);

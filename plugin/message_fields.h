@@ -11,12 +11,8 @@
 
 #include "gst_ref.h"
 #include "resnetft/classifier.h"
-#include "video_analyzer.h"
 
 namespace resnetft {
-
-// stream-id, timestamp, stream-time, running-time, duration. Unknown times are GST_CLOCK_TIME_NONE.
-void set_stream_fields(GstStructure* structure, const std::string& stream_id, const FrameTime& time);
 
 // code, message, hint.
 void set_error_fields(GstStructure* structure, const Error& error);
