@@ -26,7 +26,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kStopWithin = 1900ms;
+constexpr auto kStopWithin = 1800ms;
 constexpr auto kFinishPoll = 20ms;
 constexpr int kLowestPriority = 19;
 constexpr const char* kAddedStream = "added";

@@ -101,10 +101,11 @@ void LearnerLoop::run(const LearnerRules& rules) {
   running_ = true;
   manual_ = std::exchange(train_asked_, false);
   collector_.forget_new_train_samples();
+  const uint64_t runs_before = run_;
   const Status ended = guarded_run(rules);
   running_ = false;
   shared_.update([](LearnerStatus& status) { status.progress = 0; });
-  shared_.end_run();
+  shared_.end_run(run_ != runs_before);
   run_token_ = shared_.run_token();
   if (ended) return;
   if (ended.error().code == ErrorCode::Cancelled)

@@ -67,6 +67,7 @@ bool LearnerShared::silence(std::chrono::steady_clock::time_point deadline) {
 }
 
 void LearnerShared::fail(const Error& error) {
+  if (error.code == ErrorCode::Cancelled) return;
   set_state(LearnerState::Error);
   {
     const std::scoped_lock guard(lock_);
@@ -183,11 +184,11 @@ bool LearnerShared::cancel_run() {
   return running_;
 }
 
-void LearnerShared::end_run() {
+void LearnerShared::end_run(bool began) {
   const std::scoped_lock guard(lock_);
   if (!stopping_) run_ = std::stop_source();
   running_ = false;
-  ++status_.runs;
+  status_.runs += began;
 }
 
 void LearnerShared::stop() {

@@ -55,7 +55,7 @@ class LearnerShared {
   // No call of the observer begins after it; waits for one that is under way, but for one that it was called from, at
   // most until `deadline`. False: it is that one.
   bool silence(std::chrono::steady_clock::time_point deadline);
-  // Tells of an error, once while it lasts, and shows the state Error.
+  // Tells of an error, once while it lasts, and shows the state Error. Being stopped is none.
   void fail(const Error& error);
   void clear_failure();
   bool has_failed() const;
@@ -85,7 +85,7 @@ class LearnerShared {
   std::stop_token run_token() const;
   void begin_run();
   bool cancel_run();  // false: there is none
-  void end_run();
+  void end_run(bool began);
   void stop();  // everything
   bool is_stopping() const { return stopping_; }
   // Sleeps, unless the run is to stop.

@@ -18,26 +18,34 @@ constexpr uint64_t kFirstId = uint64_t{1} << 62;
 Result<Rehearsal> Rehearsal::open(const std::string& folder, uint64_t seed) {
   Rehearsal rehearsal;
   if (folder.empty()) return rehearsal;
-  const Result<DatasetPtr> data = open_image_folder(folder);
+  Result<DatasetPtr> data = open_image_folder(folder);
   if (!data) return data.error();
-  const Result<PictureHashes> hashes = hash_pictures(**data, 1);
-  if (!hashes) return hashes.error();
-  const Split split = split_stratified(class_ids_of(**data), hashes->hashes, kHeldOut, seed);
-  const auto add = [&](const std::vector<size_t>& indexes, HoldoutSide side) {
-    for (const size_t index : indexes) {
-      Sample sample;
-      sample.id = kFirstId + index;
-      sample.key.stream_id = (*data)->name(index);
-      sample.label = (*data)->classes()[(*data)->class_id(index)];
-      sample.source = LabelSource::Seed;
-      sample.side = side;
-      sample.block = sample.id;
-      rehearsal.lessons_.push_back({std::make_shared<const Sample>(std::move(sample)), *data, index});
-    }
-  };
-  add(split.train, HoldoutSide::Train);
-  add(split.validation, HoldoutSide::Holdout);
+  rehearsal.data_ = std::move(*data);
+  rehearsal.seed_ = seed;
   return rehearsal;
+}
+
+Status Rehearsal::split(const std::function<bool()>& go_on) {
+  if (!lessons_.empty()) return Status::success();
+  const Result<PictureHashes> hashes = hash_pictures(*data_, 1, [&](size_t) { return go_on(); });
+  if (!hashes) return hashes.error();
+  const Split sides = split_stratified(class_ids_of(*data_), hashes->hashes, kHeldOut, seed_);
+  add(sides.train, HoldoutSide::Train);
+  add(sides.validation, HoldoutSide::Holdout);
+  return Status::success();
+}
+
+void Rehearsal::add(const std::vector<size_t>& indexes, HoldoutSide side) {
+  for (const size_t index : indexes) {
+    Sample sample;
+    sample.id = kFirstId + index;
+    sample.key.stream_id = data_->name(index);
+    sample.label = data_->classes()[data_->class_id(index)];
+    sample.source = LabelSource::Seed;
+    sample.side = side;
+    sample.block = sample.id;
+    lessons_.push_back({std::make_shared<const Sample>(std::move(sample)), data_, index});
+  }
 }
 
 Result<SamplePtr> Rehearsal::make_sample(FeatureMaker& maker, const Lesson& lesson) const {
@@ -52,6 +60,7 @@ Result<SamplePtr> Rehearsal::make_sample(FeatureMaker& maker, const Lesson& less
 }
 
 Status Rehearsal::prepare(FeatureMaker& maker, const std::function<bool()>& go_on) {
+  if (Status chosen = split(go_on); !chosen) return chosen;
   std::vector<Lesson> kept;
   kept.reserve(lessons_.size());
   for (size_t i = 0; i < lessons_.size(); ++i) {

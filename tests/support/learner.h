@@ -77,10 +77,10 @@ class TextureStream {
   static constexpr uint64_t kFramesPerBlock = 8;
 
   explicit TextureStream(size_t classes = 3, unsigned seed = 1)
-      : pictures_(texture_dataset(300, seed)), classes_(classes) {}
+      : pictures_(texture_dataset(1200, seed)), classes_(classes) {}
 
   std::string label() const { return std::string(1, static_cast<char>('a' + class_id())); }
-  ImageView image() const { return pictures_->get(3 * (frame_ % 100) + class_id() % 3)->view; }
+  ImageView image() const { return pictures_->get(3 * (frame_ % 400) + class_id() % 3)->view; }
   SampleKey key() const { return {"camera", 1, frame_ * kFrame_ns, 0}; }
   Place place() const { return {"camera", frame_ * kFrame_ns}; }
   void next() { ++frame_; }

@@ -31,6 +31,7 @@ TEST(LearnerOffer, LosesNoFrameUncountedWhileEverybodyElseAsksAndTells) {
       learner->set_rules(spec.rules);
       (void)learner->status();
       learner->rollback();
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
   });
   TextureStream stream;

@@ -316,6 +316,10 @@ TEST(Learner, AsksForLabelsOfDoubtfulFramesAtMostThirtyTwoAtOnceAndTakesAnswers)
   Events events;
   LearnerSpec spec = learner_spec(folder);
   spec.rules.sample_policy = SamplePolicy::Uncertain;
+  const auto sure = testing::tiny_model(7);
+  ModelCard card = sure->card();
+  card.temperature = 1000;  // so it is sure of nothing
+  ASSERT_TRUE(save_model(*Model::create(card, *sure->weights().value()).value(), spec.base_model_file).ok());
   const auto learner = started(spec, events);
   TextureStream stream;
   for (int i = 0; i < 60; ++i) stream.offer(*learner, ""), learner->run_pending();

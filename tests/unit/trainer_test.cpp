@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <thread>
 
+#include "tests/support/temporary_folder.h"
 #include "tests/support/training.h"
+#include "train/checkpoint.h"
 
 namespace resnetft {
 namespace {
@@ -219,6 +222,72 @@ TEST(Trainer, APersonsMistakesAreNamed) {
   spec = texture_training({}, 12);
   spec.card.architecture = "resnet32";
   EXPECT_NE(train(spec, {}, {}).error().message.find("resnet20, resnet32"), std::string::npos);
+}
+
+TEST(Trainer, PausesOnItsOwnThreadAfterTheStemAndEveryBlockForwardAndBackward) {
+  TrainSpec spec = texture_training({{"epochs", "1"}, {"batch-size", "96"}});
+  size_t pauses = 0;
+  bool elsewhere = false;
+  const std::thread::id here = std::this_thread::get_id();
+  spec.pause_point = [&] {
+    ++pauses;
+    elsewhere |= std::this_thread::get_id() != here;
+  };
+  trained(spec);
+  // The batch; stem and 9 blocks there and back; the same there for the base, and for the epoch, whose batch counts
+  // too.
+  EXPECT_EQ(pauses, 1u + 20u + 10u + 11u);
+  EXPECT_FALSE(elsewhere);
+}
+
+// Stops at the n-th pause point of the second step.
+TEST(Trainer, AStepThatIsStoppedAnywhereLeavesTheCheckpointOfTheStepBefore) {
+  const auto stopped_at = [](size_t pause, const std::string& folder) {
+    TrainSpec spec = texture_training({{"epochs", "1"}, {"batch-size", "48"}});
+    spec.checkpoint_folder = folder;
+    std::stop_source source;
+    size_t steps = 0, pauses = 0;
+    TrainObserver observer;
+    observer.step = [&](double, double) { ++steps; };
+    spec.pause_point = [&] {
+      if (steps == 1 && ++pauses == pause) source.request_stop();
+    };
+    const Result<TrainOutcome> outcome = train(spec, observer, source.get_token());
+    ASSERT_TRUE(outcome.ok()) << to_string(outcome.error());
+    EXPECT_EQ(outcome->stopped, Stopped::Signal);
+    EXPECT_EQ(steps, 1u);
+  };
+  std::vector<std::vector<std::byte>> bytes;
+  for (const size_t pause : {1u, 6u, 11u, 15u, 21u}) {  // before the step, forward, backward, its last
+    const testing::TemporaryFolder folder;
+    stopped_at(pause, folder.file(""));
+    const Result<Checkpoint> checkpoint = read_checkpoint(latest_checkpoint(folder.file("")).value());
+    ASSERT_TRUE(checkpoint.ok());
+    std::vector<std::byte> all;
+    for (const Tensor& tensor : checkpoint->tensors.tensors)
+      all.insert(all.end(), tensor.bytes.begin(), tensor.bytes.end());
+    bytes.push_back(std::move(all));
+  }
+  for (const std::vector<std::byte>& each : bytes) EXPECT_TRUE(each == bytes.front());
+}
+
+TEST(Trainer, AHeadLearnsFromGivenFeaturesWithoutReadingAPicture) {
+  TrainSpec spec =
+      texture_training({{"trainable", "head"}, {"cache", "features"}, {"epochs", "30"}, {"lr", "0.5"}}, 30);
+  std::vector<std::vector<float>> rows;
+  const auto features = [&](const Dataset& data) {
+    for (size_t i = 0; i < data.size(); ++i) {
+      rows.emplace_back(64, 0.1f);
+      rows.back()[data.class_id(i)] = 1;
+    }
+  };
+  features(*spec.train);
+  features(*spec.validation);
+  for (size_t i = 0; i < rows.size(); ++i)
+    (i < spec.train->size() ? spec.train_features : spec.validation_features).emplace_back(rows[i]);
+  EXPECT_EQ(trained(spec).scores.top1, 1.0);
+  spec.train_features.pop_back();
+  EXPECT_EQ(train(spec, {}, {}).error().code, ErrorCode::InvalidArgument);
 }
 
 }  // namespace
