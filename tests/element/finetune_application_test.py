@@ -12,6 +12,7 @@ import unittest
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import tap  # noqa: E402
+from gst_leaks import leaks_of  # noqa: E402
 
 import gi
 gi.require_version("Gst", "1.0")
@@ -150,6 +151,21 @@ class FinetuneApplication(unittest.TestCase):
         stored = [m for m in pipeline.messages() if m.get_string("event") == "sample-stored"]
         self.assertEqual(len(stored), count)
         self.assertEqual({(m.get_string("label"), m.get_string("source")) for m in stored}, {("warm", "range")})
+
+    def test_cycles_with_labels_leave_nothing_to_the_leaks_tracer(self):
+        description = (f"videotestsrc pattern=snow ! {CAPS} ! resnetfinetune name=f label=a sample-interval=1 "
+                       f"base-model-file={MODEL} ! fakesink")
+        cycles = ["element = pipeline.get_by_name('f')",
+                  "for cycle in range(20):",
+                  "    pipeline.set_state(Gst.State.PLAYING)",
+                  "    pipeline.get_state(5 * Gst.SECOND)",
+                  "    structure = Gst.Structure.new_empty('resnet-label')",
+                  "    structure.set_value('label', 'b')",
+                  "    element.send_event(Gst.Event.new_custom(Gst.EventType.CUSTOM_DOWNSTREAM, structure))",
+                  "    element.emit('train-now')",
+                  "    pipeline.set_state(Gst.State.NULL)",
+                  "del element, structure"]
+        self.assertEqual(leaks_of(description, cycles), [])
 
     def test_properties_tell_what_the_learner_does(self):
         pipeline = self.open("by-asking", "train=off")
