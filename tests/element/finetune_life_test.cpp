@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // resnetfinetune from NULL to PLAYING and back, at whatever moment; its hub; its end of stream.
+#include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <set>
 #include <thread>
 
@@ -339,6 +341,45 @@ TEST_F(FinetuneLife, ReadOnlyPropertiesNotify) {
     return true;
   };
   EXPECT_TRUE(eventually(all));
+}
+
+TEST_F(FinetuneLife, TheEndOfARunIsNotified) {
+  FinetuneHarness harness(properties({{"train", "manual"}, {"instant-head", "off"}}));
+  struct Heard {
+    std::mutex lock;
+    std::vector<std::string> states;
+  } heard;
+  g_signal_connect(harness.element(), "notify::learner-state",
+                   G_CALLBACK(+[](GObject* element, GParamSpec*, gpointer user) {
+                     auto* data = static_cast<Heard*>(user);
+                     const std::scoped_lock guard(data->lock);
+                     data->states.push_back(word_property(GST_ELEMENT(element), "learner-state"));
+                   }),
+                   &heard);
+  begin_endless_run(harness);  // of two epochs
+  EXPECT_TRUE(eventually([&] {
+    const std::scoped_lock guard(heard.lock);
+    return heard.states.back() == "collecting" && std::ranges::count(heard.states, "training") == 1;
+  }));
+}
+
+TEST_F(FinetuneLife, AFolderThatCannotBeWrittenIsAMessageAndTheVideoGoesOn) {
+  FinetuneHarness harness(properties({{"checkpoint-dir", "/proc/resnetft"}}));
+  std::optional<BusMessage> failed;
+  for (int round = 0; round < 2000 && !failed; ++round) {
+    harness.set("label", round / 10 % 2 ? "cold" : "warm");
+    ASSERT_TRUE(harness.frame(round / 10 % 2 == 0));
+    g_usleep(10000);
+    for (BusMessage& message : harness.messages()) {
+      EXPECT_NE(message.type, GST_MESSAGE_ERROR) << message.text;
+      if (message.event == "error") failed = std::move(message);
+    }
+  }
+  ASSERT_TRUE(failed);
+  EXPECT_NE(text_field(failed->fields.get(), "message").find("/proc/resnetft"), std::string::npos);
+  EXPECT_EQ(state_of(harness), "error");
+  EXPECT_EQ(generation_of(harness.element()), 1U);
+  EXPECT_TRUE(harness.frame(true));
 }
 
 TEST_F(FinetuneLife, ASeekDuringTrainingLosesNoSampleAndNoFrame) {

@@ -23,7 +23,7 @@ class RandomSequence {
     const std::string line =
         "videotestsrc pattern=snow ! video/x-raw, format=RGB, width=32, height=32, framerate=200/1 ! resnetfinetune "
         "name=f model-instance-id=random sample-interval=1 min-samples=4 min-per-class=2 min-new-samples=2 epochs=2 "
-        "gate-min-samples=2 gate-min-per-class=1 base-model-file=" +
+        "gate-min-samples=2 gate-min-per-class=1 candidate-ring-bytes=1048576 base-model-file=" +
         model_file + " ! resnetclassify model-instance-id=random threads=1 ! fakesink sync=false";
     pipeline_ = gst_parse_launch(line.c_str(), nullptr);
     element_ = gst_bin_get_by_name(GST_BIN(pipeline_), "f");
