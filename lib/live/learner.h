@@ -64,6 +64,9 @@ struct LearnerSpec {
   // true: no thread of its own; run_pending() does the work in the caller's, and nothing is ever dropped.
   bool in_caller = false;
   LearnerRules rules;
+  // Called as the observer is, when the state has become another: most changes have an event, the end of a run has
+  // none.
+  std::function<void()> state_changed = {};
 };
 
 enum class LearnerState { Idle, Collecting, Training, Judging, Asking, Error };

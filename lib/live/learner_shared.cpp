@@ -43,12 +43,16 @@ LearnerShared::LearnerShared(LearnerSpec learner_spec, Learner::Observer observe
 }
 
 void LearnerShared::tell(const LearnerEvent& event) {
+  if (observer_) call_out([&] { observer_(event); });
+}
+
+void LearnerShared::call_out(const std::function<void()>& call) {
   {
     const std::scoped_lock guard(observer_lock_);
     if (silent_) return;
     observing_ = std::this_thread::get_id();
   }
-  if (observer_) observer_(event);
+  call();
   const std::scoped_lock guard(observer_lock_);
   observing_ = {};
   observer_done_.notify_all();
@@ -64,9 +68,9 @@ bool LearnerShared::silence(std::chrono::steady_clock::time_point deadline) {
 
 void LearnerShared::fail(const Error& error) {
   if (error.code == ErrorCode::Cancelled) return;
+  set_state(LearnerState::Error);
   {
     const std::scoped_lock guard(lock_);
-    status_.state = LearnerState::Error;
     if (failure_ == error.message) return;
     failure_ = error.message;
   }
@@ -107,8 +111,11 @@ LearnerStatus LearnerShared::status() const {
 }
 
 void LearnerShared::set_state(LearnerState state) {
-  const std::scoped_lock guard(lock_);
-  status_.state = state;
+  {
+    const std::scoped_lock guard(lock_);
+    if (std::exchange(status_.state, state) == state) return;
+  }
+  if (spec.state_changed) call_out(spec.state_changed);
 }
 
 bool LearnerShared::post(Task task) {

@@ -116,6 +116,7 @@ class LearnerShared {
   std::condition_variable observer_done_;
   bool silent_ = false;
   std::thread::id observing_;
+  void call_out(const std::function<void()>& call);
 };
 
 }  // namespace resnetft
