@@ -52,6 +52,10 @@ constexpr std::array<std::string_view, 7> kOfPipelines = {
     "model-instance-id",   "label",         "label-source", "candidate-ring-bytes",
     "candidate-ring-time", "finish-on-eos", "duty-cycle"};
 
+// What one run on a store has no use for.
+constexpr std::array<std::string_view, 7> kOfRecordings = {"eval",  "eval-interval", "sample-interval", "sample-policy",
+                                                           "train", "instant-head",  "replay-location"};
+
 constexpr std::array kAliases = {OptionAlias{"model-file", "base-model-file"}, OptionAlias{"lr", "learning-rate"},
                                  OptionAlias{"opt", "optimizer"}};
 
@@ -68,21 +72,35 @@ Status check_words(const CommandLine& line) {
   if (!line.arguments().empty()) return usage("unknown argument '" + line.arguments().front() + "'", "see --help");
   if (line.given("store") && (line.given("input") || line.given("labels")))
     return usage("--store and --input exclude each other", "a store has its own pictures and labels");
-  if (line.given("store") && line.given("replay-location"))
-    return usage("--store and --replay-location exclude each other", "--store is only read");
+  for (const std::string_view name : kOfRecordings)
+    if (line.given("store") && line.given(name))
+      return usage("--" + std::string(name) + " has no meaning with --store", "a store is trained on once, as it is");
   if (!line.given("store") && !(line.given("input") && line.given("labels")))
     return usage("no recording is named", "pass --input VIDEO and --labels FILE, or --store FOLDER");
   if (!line.given("base-model-file")) return usage("no base is named", "pass --model-file FILE");
   return line.given("output") ? check_model_target(line.text("output")) : Status::success();
 }
 
-// As learner_spec_of(), for one thread that waits for every run.
+// Of what only a pipeline has, the defaults.
+OptionReader reader_of(const CommandLine& line) {
+  const auto text = [&line](std::string_view name) {
+    const bool of_pipelines = std::ranges::find(kOfPipelines, name) != kOfPipelines.end();
+    return of_pipelines ? std::string(find_option(finetune_options(), name)->default_text) : line.text(name);
+  };
+  return {.flag = [text](std::string_view name) { return text(name) == "true"; },
+          .number =
+              [text](std::string_view name) {
+                const Option& row = *find_option(finetune_options(), name);
+                return row.type == OptionType::Enum ? static_cast<uint64_t>(*option_value(row, text(name)))
+                                                    : *parse_unsigned(text(name));
+              },
+          .real = [text](std::string_view name) { return *parse_real(text(name)); },
+          .text = text};
+}
+
+// For one thread that waits for every run.
 Result<LearnerSpec> spec_of(const CommandLine& line, std::shared_ptr<ModelHub> hub) {
-  Result<LearnerSpec> spec = learner_spec_of([&line](std::string_view name) -> std::string {
-    if (std::ranges::find(kOfPipelines, name) != kOfPipelines.end())
-      return std::string(find_option(finetune_options(), name)->default_text);
-    return line.text(name);
-  });
+  Result<LearnerSpec> spec = learner_spec_of(reader_of(line));
   if (!spec) return spec;
   spec->hub = std::move(hub);
   spec->in_caller = true;
@@ -162,6 +180,12 @@ Result<DatasetPtr> open_eval(const CommandLine& line) {
   return open_image_folder(line.text("eval"));
 }
 
+bool train_once(Learner& learner) {
+  const bool accepted = learner.train_now();
+  learner.run_pending();
+  return accepted;
+}
+
 Result<int> run_recording(const CommandLine& line, const LearnerSpec& spec, Session& session) {
   const std::string video = line.text("input");
   const Result<LabelSpans> labels = read_labels(line.text("labels"));
@@ -177,6 +201,7 @@ Result<int> run_recording(const CommandLine& line, const LearnerSpec& spec, Sess
                           .workers = worker_count(line)};
   const Result<Replayed> replayed = replay(video, *labels, rules, *session.learner, judge, session.log);
   if (!replayed) return replayed.error();
+  if (spec.rules.train == TrainWhen::Manual) train_once(*session.learner);
   if (Status status = save_if_asked(line, session); !status) return status.error();
 
   OrderedJson json{{"input", video}, {"frames", replayed->frames}, {"offered", replayed->offered}};
@@ -199,10 +224,10 @@ Result<int> run_store(const CommandLine& line, LearnerSpec spec, Session& sessio
   if (!copy) return copy.error();
   spec.store.location = copy->path();
   spec.rules.train = TrainWhen::Manual;
+  spec.rules.instant_head = InstantHeadKind::Off;  // the run begins with the model that is named
   if (Status status = open_learner(spec, session); !status) return status.error();
   const std::jthread watcher = watch_for_signals(*session.learner);
-  const bool accepted = session.learner->train_now();
-  session.learner->run_pending();
+  const bool accepted = train_once(*session.learner);
   if (interrupted()) return interrupted_error();
   if (!accepted || session.log.runs() == 0) {
     if (session.log.failure()) return *session.log.failure();
@@ -241,6 +266,8 @@ Verb live_verb() {
               "  ft-tool live --input walk.mkv --labels walk.csv --model-file resnet18.safetensors --output "
               "walk.safetensors\n"
               "  ft-tool live --store samples/ --model-file resnet18.safetensors --output again.safetensors\n\n"
+              "With --train manual there is one run, at the end. A run on a store begins with --model-file: name the "
+              "generation\nthat the pipeline's run began with, and it gives the same bits.\n"
               "The same input gives the same bits, for runs are waited for. No frame is dropped.",
           .options = joined({rows, option_rows({"workers", "json", "verbose"}), learner_rows()}),
           .run = run,

@@ -3,34 +3,20 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <utility>
 
-#include "base/options.h"
 #include "train/recipe_table.h"
 
 namespace resnetft {
 namespace {
 
-// Typed reading of texts that their rows allow.
-class Values {
- public:
-  explicit Values(const OptionTexts& texts) : texts_(texts) {}
+// The numbers of an option table's enums are those of the library's; a test compares their names.
+template <class Enum>
+Enum chosen(const OptionReader& options, std::string_view name) {
+  return static_cast<Enum>(options.number(name));
+}
 
-  std::string text(std::string_view name) const { return texts_(name); }
-  bool flag(std::string_view name) const { return text(name) == "true"; }
-  uint64_t number(std::string_view name) const { return std::strtoull(text(name).c_str(), nullptr, 10); }
-  size_t count(std::string_view name) const { return static_cast<size_t>(number(name)); }
-  double real(std::string_view name) const { return std::strtod(text(name).c_str(), nullptr); }
-  // The numbers of an option table's enums are those of the library's; a test compares their names.
-  template <class Enum>
-  Enum choice(std::string_view name) const {
-    return static_cast<Enum>(option_value(*find_option(finetune_options(), name), text(name)).value());
-  }
-
- private:
-  const OptionTexts& texts_;
-};
+size_t count(const OptionReader& options, std::string_view name) { return static_cast<size_t>(options.number(name)); }
 
 // ---- The recipe, in ft-tool train's words ----
 
@@ -62,88 +48,85 @@ Status set_augment(Recipe& recipe, std::string_view text) {
   return Status::success();
 }
 
-Result<Recipe> recipe_of(const Values& values) {
-  const double rate = values.real("learning-rate");
-  const std::pair<std::string_view, std::string> options[] = {
-      {"trainable", values.text("trainable")},
-      {"opt", values.text("optimizer")},
+Result<Recipe> recipe_of(const OptionReader& options) {
+  const double rate = options.real("learning-rate");
+  const std::pair<std::string_view, std::string> words[] = {
+      {"trainable", options.text("trainable")},
+      {"opt", options.text("optimizer")},
       {"lr", rate == 0 ? "auto" : number_text(rate)},
-      {"weight-decay", number_text(values.real("weight-decay"))},
-      {"epochs", values.text("epochs")},
-      {"batch-size", values.text("batch-size")},
-      {"threads", values.text("training-threads")},
-      {"seed", values.text("seed")},
+      {"weight-decay", number_text(options.real("weight-decay"))},
+      {"epochs", std::to_string(options.number("epochs"))},
+      {"batch-size", std::to_string(options.number("batch-size"))},
+      {"threads", std::to_string(options.number("training-threads"))},
+      {"seed", std::to_string(options.number("seed"))},
   };
   Recipe recipe;
-  for (const auto& [name, value] : options)
+  for (const auto& [name, value] : words)
     if (const Status status = set_recipe_option(recipe, name, value); !status) return status.error();
-  if (const Status status = set_augment(recipe, values.text("augment")); !status) return status.error();
+  if (const Status status = set_augment(recipe, options.text("augment")); !status) return status.error();
   return recipe;
 }
 
-GateRule gate_rule(const Values& values) {
-  return {.metric = values.choice<GateMetric>("gate-metric"),
-          .min_delta = values.real("gate-min-delta"),
-          .min_samples = values.count("gate-min-samples"),
-          .min_per_class = values.count("gate-min-per-class"),
-          .max_recall_drop = values.real("gate-max-recall-drop"),
-          .significance = values.real("gate-significance")};
+GateRule gate_rule(const OptionReader& options) {
+  return {.metric = chosen<GateMetric>(options, "gate-metric"),
+          .min_delta = options.real("gate-min-delta"),
+          .min_samples = count(options, "gate-min-samples"),
+          .min_per_class = count(options, "gate-min-per-class"),
+          .max_recall_drop = options.real("gate-max-recall-drop"),
+          .significance = options.real("gate-significance")};
 }
 
-ReplayStoreSpec store_spec(const Values& values) {
-  const uint64_t seed = values.number("seed");
-  return {.location = values.text("replay-location"),
-          .store_frames = values.flag("store-frames"),
-          .reservoir = {.policy = values.choice<ReplayPolicy>("replay-policy"),
-                        .capacity = values.count("replay-capacity"),
-                        .max_bytes = values.number("replay-max-bytes"),
+ReplayStoreSpec store_spec(const OptionReader& options) {
+  const uint64_t seed = options.number("seed");
+  return {.location = options.text("replay-location"),
+          .store_frames = options.flag("store-frames"),
+          .reservoir = {.policy = chosen<ReplayPolicy>(options, "replay-policy"),
+                        .capacity = count(options, "replay-capacity"),
+                        .max_bytes = options.number("replay-max-bytes"),
                         .seed = seed},
-          .holdout = {.fraction = values.real("holdout-fraction"),
-                      .block_ns = values.number("holdout-block"),
-                      .gap_ns = values.number("holdout-gap"),
+          .holdout = {.fraction = options.real("holdout-fraction"),
+                      .block_ns = options.number("holdout-block"),
+                      .gap_ns = options.number("holdout-gap"),
                       .seed = seed}};
-}
-
-Result<LearnerRules> rules_of(const Values& values) {
-  Result<Recipe> recipe = recipe_of(values);
-  if (!recipe) return recipe.error();
-  return LearnerRules{.sample_policy = values.choice<SamplePolicy>("sample-policy"),
-                      .allow_new_classes = values.flag("allow-new-classes"),
-                      .train = values.choice<TrainWhen>("train"),
-                      .min_samples = values.count("min-samples"),
-                      .min_per_class = values.count("min-per-class"),
-                      .min_new_samples = values.count("min-new-samples"),
-                      .trainable = recipe->trainable,
-                      .recipe = *recipe,
-                      .gate = gate_rule(values),
-                      .instant_head = values.choice<InstantHeadKind>("instant-head"),
-                      .promotion = values.choice<Promotion>("promotion"),
-                      .rollback_window_ns = values.number("rollback-window"),
-                      .rollback_drop = values.real("rollback-drop"),
-                      .duty_cycle = values.real("duty-cycle")};
 }
 
 }  // namespace
 
-Result<LearnerRules> learner_rules_of(const OptionTexts& texts) { return rules_of(Values(texts)); }
+Result<LearnerRules> learner_rules_of(const OptionReader& options) {
+  Result<Recipe> recipe = recipe_of(values);
+  if (!recipe) return recipe.error();
+  return LearnerRules{.sample_policy = chosen<SamplePolicy>(options, "sample-policy"),
+                      .allow_new_classes = options.flag("allow-new-classes"),
+                      .train = chosen<TrainWhen>(options, "train"),
+                      .min_samples = count(options, "min-samples"),
+                      .min_per_class = count(options, "min-per-class"),
+                      .min_new_samples = count(options, "min-new-samples"),
+                      .trainable = recipe->trainable,
+                      .recipe = *recipe,
+                      .gate = gate_rule(values),
+                      .instant_head = chosen<InstantHeadKind>(options, "instant-head"),
+                      .promotion = chosen<Promotion>(options, "promotion"),
+                      .rollback_window_ns = options.number("rollback-window"),
+                      .rollback_drop = options.real("rollback-drop"),
+                      .duty_cycle = options.real("duty-cycle")};
+}
 
-Result<LearnerSpec> learner_spec_of(const OptionTexts& texts) {
-  const Values values(texts);
-  Result<LearnerRules> rules = rules_of(values);
+Result<LearnerSpec> learner_spec_of(const OptionReader& options) {
+  Result<LearnerRules> rules = learner_rules_of(options);
   if (!rules) return rules.error();
-  const std::string device = values.text("training-device");
+  const std::string device = options.text("training-device");
   return LearnerSpec{.hub = nullptr,
-                     .base_model_file = values.text("base-model-file"),
+                     .base_model_file = options.text("base-model-file"),
                      .load = {},
-                     .checkpoint_dir = values.text("checkpoint-dir"),
+                     .checkpoint_dir = options.text("checkpoint-dir"),
                      .store = store_spec(values),
-                     .ring_bytes = values.number("candidate-ring-bytes"),
-                     .ring_time_ns = values.number("candidate-ring-time"),
-                     .classes = values.choice<ClassSet>("classes"),
-                     .seed_dataset = values.text("seed-dataset"),
+                     .ring_bytes = options.number("candidate-ring-bytes"),
+                     .ring_time_ns = options.number("candidate-ring-time"),
+                     .classes = chosen<ClassSet>(options, "classes"),
+                     .seed_dataset = options.text("seed-dataset"),
                      .device = device.empty() ? "auto" : device,
-                     .threads = static_cast<unsigned>(values.number("training-threads")),
-                     .seed = values.number("seed"),
+                     .threads = static_cast<unsigned>(options.number("training-threads")),
+                     .seed = options.number("seed"),
                      .in_caller = false,
                      .rules = std::move(*rules)};
 }

@@ -3,6 +3,7 @@
 // options are the same rows.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -12,13 +13,17 @@
 
 namespace resnetft {
 
-// The value of the row of that name as a user would write it, the row's default included; each is one that the row
-// allows.
-using OptionTexts = std::function<std::string(std::string_view name)>;
+// How the values of rows are asked for by name, defaults included; each is one that its row allows.
+struct OptionReader {
+  std::function<bool(std::string_view name)> flag;         // Boolean
+  std::function<uint64_t(std::string_view name)> number;   // Uint, Uint64; the value of an Enum
+  std::function<double(std::string_view name)> real;       // Double
+  std::function<std::string(std::string_view name)> text;  // String; the name of an Enum's value
+};
 
-// InvalidArgument: a combination that ft-tool train would refuse, or an unknown name in `augment`.
-Result<LearnerRules> learner_rules_of(const OptionTexts& texts);
+// InvalidArgument: what ft-tool train would refuse, or an unknown name in `augment`.
+Result<LearnerRules> learner_rules_of(const OptionReader& options);
 // All but the hub.
-Result<LearnerSpec> learner_spec_of(const OptionTexts& texts);
+Result<LearnerSpec> learner_spec_of(const OptionReader& options);
 
 }  // namespace resnetft

@@ -8,7 +8,7 @@ import tty
 
 class Keyboard:
     def __init__(self, names):
-        self.names, self.label, self.over = names, "", False
+        self.names, self.label, self.over, self.closed = names, "", False, False
 
     def __enter__(self):
         self.settings = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
@@ -21,15 +21,17 @@ class Keyboard:
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self.settings)
 
     def ended(self):
-        """Takes what was typed meanwhile; true after q, and at the end of a file."""
-        while not self.over and select.select([sys.stdin], [], [], 0)[0]:
-            self.press(sys.stdin.buffer.raw.read(1).decode(errors="replace"))
+        """Takes what was typed meanwhile; true after q."""
+        while not self.closed and select.select([sys.stdin], [], [], 0)[0]:
+            key = sys.stdin.buffer.raw.read(1)
+            self.closed = not key
+            self.press(key.decode(errors="replace"))
         return self.over
 
     def press(self, key):
-        if key in ("q", ""):
+        if key == "q":
             self.over = True
-        elif key in "123456789"[:len(self.names)]:
+        elif key and key in "123456789"[:len(self.names)]:
             name = self.names[int(key) - 1]
             self.label = "" if name == self.label else name
         elif key == "0":
