@@ -121,7 +121,7 @@ void Collector::add(const Candidate& candidate) {
 }
 
 void Collector::keep(Sample sample, const LearnerRules& rules) {
-  SampleStored event{.key = sample.key, .place = sample.place, .label = sample.label, .source = sample.source};
+  SampleStored event{sample.key, sample.place, sample.label, sample.source, {}, {}, {}};
   const Result<ReplayStore::Added> added = store_->add(std::move(sample), rules.sample_policy == SamplePolicy::Changed);
   if (!added) return shared_.fail(added.error());
   look_at_file();

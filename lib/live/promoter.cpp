@@ -21,11 +21,7 @@ Status resume_hub(ModelHub& hub, const GenerationFiles& files) {
 }
 
 Promoter::Promoter(LearnerShared& shared, Collector& collector, GenerationFiles files)
-    : shared_(shared), collector_(collector), files_(std::move(files)) {
-  shared_.spec.hub->subscribe(*this);
-}
-
-Promoter::~Promoter() { shared_.spec.hub->unsubscribe(*this); }
+    : shared_(shared), collector_(collector), files_(std::move(files)) {}
 
 Status Promoter::begin(const ModelHub::Current& now) {
   was_shown_.insert(now.snapshot->model().sha256());

@@ -26,11 +26,11 @@ struct Contender {
 // Makes the newest good generation current in a hub that shows its first model or none.
 Status resume_hub(ModelHub& hub, const GenerationFiles& files);
 
-// For the learner's thread; the hub calls it on its loader thread.
-class Promoter : public ModelHub::Subscriber {
+// For the learner's thread. Looks at the hub rather than subscribing to it: a subscriber that needs no engine would
+// make a model current that no element can show.
+class Promoter {
  public:
   Promoter(LearnerShared& shared, Collector& collector, GenerationFiles files);
-  ~Promoter() override;
 
   // The hub's first model as the learner sees it.
   Status begin(const ModelHub::Current& now);
@@ -41,9 +41,6 @@ class Promoter : public ModelHub::Subscriber {
   Status look_at_hub();
 
   bool refuses(const std::string& manifest) const { return files_.refuses(manifest); }
-
-  Status prepare(const ModelHub::Current&) override { return Status::success(); }
-  void promoted(const ModelHub::Current&) override { shared_.wake_up.raise(); }
 
  private:
   Result<std::shared_ptr<const Model>> finished(const Contender& contender) const;
