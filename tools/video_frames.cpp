@@ -54,7 +54,9 @@ Result<VideoPicture> picture_of(GstSample* sample) {
   if (!gst_video_info_from_caps(&info, gst_sample_get_caps(sample)) ||
       !gst_video_frame_map(&frame, &info, buffer, GST_MAP_READ))
     return Error{ErrorCode::Internal, "GStreamer gave a frame that cannot be read", ""};
-  VideoPicture picture{.width = GST_VIDEO_FRAME_WIDTH(&frame), .height = GST_VIDEO_FRAME_HEIGHT(&frame)};
+  VideoPicture picture;
+  picture.width = GST_VIDEO_FRAME_WIDTH(&frame);
+  picture.height = GST_VIDEO_FRAME_HEIGHT(&frame);
   const auto row_bytes = static_cast<size_t>(picture.width) * 3;
   picture.rgb.resize(row_bytes * static_cast<size_t>(picture.height));
   const auto* plane = static_cast<const uint8_t*>(GST_VIDEO_FRAME_PLANE_DATA(&frame, 0));

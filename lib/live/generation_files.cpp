@@ -81,7 +81,8 @@ void GenerationFiles::read_refused(const Note& note) {
   if (!stream) return;
   const Json json = Json::parse(std::string(std::istreambuf_iterator<char>(stream), {}), nullptr, false);
   if (!json.is_array()) {
-    note("'" + refused_file() + "' is damaged and not read: what was rolled back may come back");
+    std::string sentence = "what was rolled back may come back: this file is damaged: ";
+    note(sentence.append(refused_file()));
     return;
   }
   for (const Json& entry : json) {
@@ -120,7 +121,8 @@ std::shared_ptr<const Model> GenerationFiles::newest_good(const Note& note) cons
   for (auto file = list.rbegin(); file != list.rend(); ++file) {
     const Result<std::shared_ptr<const Model>> model = load_model(file->second);
     if (!model) {
-      note("'" + file->second + "' is left out: " + to_string(model.error()));
+      std::string sentence = "a generation is left out: ";
+      note(sentence.append(to_string(model.error())));
       continue;
     }
     if (!refused_models_.contains((*model)->sha256())) return *model;

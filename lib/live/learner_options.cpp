@@ -93,7 +93,7 @@ ReplayStoreSpec store_spec(const OptionReader& options) {
 }  // namespace
 
 Result<LearnerRules> learner_rules_of(const OptionReader& options) {
-  Result<Recipe> recipe = recipe_of(values);
+  Result<Recipe> recipe = recipe_of(options);
   if (!recipe) return recipe.error();
   return LearnerRules{.sample_policy = chosen<SamplePolicy>(options, "sample-policy"),
                       .allow_new_classes = options.flag("allow-new-classes"),
@@ -103,7 +103,7 @@ Result<LearnerRules> learner_rules_of(const OptionReader& options) {
                       .min_new_samples = count(options, "min-new-samples"),
                       .trainable = recipe->trainable,
                       .recipe = *recipe,
-                      .gate = gate_rule(values),
+                      .gate = gate_rule(options),
                       .instant_head = chosen<InstantHeadKind>(options, "instant-head"),
                       .promotion = chosen<Promotion>(options, "promotion"),
                       .rollback_window_ns = options.number("rollback-window"),
@@ -115,20 +115,19 @@ Result<LearnerSpec> learner_spec_of(const OptionReader& options) {
   Result<LearnerRules> rules = learner_rules_of(options);
   if (!rules) return rules.error();
   const std::string device = options.text("training-device");
-  return LearnerSpec{.hub = nullptr,
-                     .base_model_file = options.text("base-model-file"),
-                     .load = {},
-                     .checkpoint_dir = options.text("checkpoint-dir"),
-                     .store = store_spec(values),
-                     .ring_bytes = options.number("candidate-ring-bytes"),
-                     .ring_time_ns = options.number("candidate-ring-time"),
-                     .classes = chosen<ClassSet>(options, "classes"),
-                     .seed_dataset = options.text("seed-dataset"),
-                     .device = device.empty() ? "auto" : device,
-                     .threads = static_cast<unsigned>(options.number("training-threads")),
-                     .seed = options.number("seed"),
-                     .in_caller = false,
-                     .rules = std::move(*rules)};
+  LearnerSpec spec;
+  spec.base_model_file = options.text("base-model-file");
+  spec.checkpoint_dir = options.text("checkpoint-dir");
+  spec.store = store_spec(options);
+  spec.ring_bytes = options.number("candidate-ring-bytes");
+  spec.ring_time_ns = options.number("candidate-ring-time");
+  spec.classes = chosen<ClassSet>(options, "classes");
+  spec.seed_dataset = options.text("seed-dataset");
+  if (!device.empty()) spec.device = device;
+  spec.threads = static_cast<unsigned>(options.number("training-threads"));
+  spec.seed = options.number("seed");
+  spec.rules = std::move(*rules);
+  return spec;
 }
 
 }  // namespace resnetft
