@@ -16,5 +16,6 @@ Verb inspect_verb();
 Verb convert_verb();
 Verb dataset_verb();
 Verb benchmark_verb();
+Verb devices_verb();
 
 }  // namespace resnetft::tool
