@@ -222,11 +222,14 @@ TEST_F(Gpu, APictureThatDoesNotFitIsOutOfMemoryAndTheNextOneWorks) {
 }
 
 TEST_F(Gpu, TheCallersCurrentGpuStays) {
-  ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+  int count = 0, current = -1;
+  ASSERT_EQ(cudaGetDeviceCount(&count), cudaSuccess);
+  if (count < 2) GTEST_SKIP() << "NOT TESTED: this machine has one GPU";
+  ASSERT_EQ(cudaSetDevice(count - 1), cudaSuccess);
   const auto preprocessor = preprocessor_of({}, NumberType::Float16);
-  int current = -1;
   ASSERT_EQ(cudaGetDevice(&current), cudaSuccess);
-  EXPECT_EQ(current, 0);
+  ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+  EXPECT_EQ(current, count - 1);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import tap  # noqa: E402
 
 MODULE = sys.argv.pop(1)
-SYSTEM = re.compile(r"^(ld-linux-x86-64\.so\.2|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+)\.so\.\d+)$")
+SYSTEM = re.compile(r"^(ld-linux-x86-64\.so\.2|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+|asan|ubsan|tsan)\.so\.\d+)$")
 
 
 def output_of(*command):
