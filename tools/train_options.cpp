@@ -5,6 +5,7 @@
 #include <array>
 #include <filesystem>
 
+#include "device/device_choice.h"
 #include "model/architecture.h"
 #include "model/network.h"
 #include "model_source.h"
@@ -77,15 +78,6 @@ constexpr std::array kAliases = {
     OptionAlias{"j", "workers"},          OptionAlias{"learning-rate", "lr"},  OptionAlias{"optimizer", "opt"}};
 
 bool is_recipe_option(std::string_view name) { return find_option(recipe_options(), name) != nullptr; }
-
-Status check_device(const CommandLine& line) {
-  const std::string device = line.text("device");
-  if (device == "auto" || device == "cpu") return Status::success();
-  if (device.starts_with("cuda"))
-    return Error{ErrorCode::DeviceUnavailable, "device '" + device + "': this build trains on the CPU only",
-                 "pass --device cpu"};
-  return Error{ErrorCode::InvalidArgument, "unknown device '" + device + "'", "possible are: auto, cpu"};
-}
 
 Result<std::shared_ptr<const Model>> open_base(const CommandLine& line) {
   if (line.given("model-file")) return open_model(line);
@@ -235,7 +227,8 @@ Result<std::string> checkpoint_to_resume(const CommandLine& line) {
 
 Result<TrainPlan> plan_training(const CommandLine& line) {
   if (!line.given("data")) return Error{ErrorCode::InvalidArgument, "no data is named", "pass --data FOLDER"};
-  if (Status status = check_device(line); !status) return status.error();
+  const Result<Device> device = choose_device(line.text("device"), "training");
+  if (!device) return device.error();
   TrainPlan plan;
   if (Status status = read_recipe(line, plan.recipe); !status) return status.error();
   Result<std::shared_ptr<const Model>> base = open_base(line);

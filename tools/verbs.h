@@ -17,5 +17,6 @@ Verb convert_verb();
 Verb dataset_verb();
 Verb benchmark_verb();
 Verb live_verb();
+Verb devices_verb();
 
 }  // namespace resnetft::tool
