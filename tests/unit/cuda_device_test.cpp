@@ -13,6 +13,7 @@
 #include "device/cuda_module.h"
 #include "device/device_choice.h"
 #include "device/module_build.h"
+#include "device/module_file.h"
 #include "resnetft/log.h"
 
 namespace resnetft {
@@ -182,6 +183,25 @@ TEST(CudaModule, ASpecThatIsNeverRightIsRefusedBeforeTheGpuIsAsked) {
   EXPECT_EQ(preprocessor.error().code, ErrorCode::InvalidArgument);
 }
 
+constexpr ModuleFile kNoEntry = {"libresnetft-cuda.so", "no_such_entry", "CUDA", "build again"};
+
+TEST(ModuleFile, AnotherBuildsInterfaceIsIncompatibleAndBothVersionsAreNamed) {
+  EXPECT_TRUE(check_module_version(kNoEntry, 3, 3).ok());
+  const Status status = check_module_version(kNoEntry, 7, 3);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, ErrorCode::Incompatible);
+  EXPECT_NE(status.error().message.find("version 7 of the module's interface, not 3"), std::string::npos)
+      << status.error().message;
+}
+
+TEST(ModuleFile, ALibraryWithoutTheEntryIsNoModule) {
+  RESNETFT_NEEDS_CUDA_MODULE();
+  const Result<void*> entry = open_module_file(kNoEntry);
+  ASSERT_FALSE(entry.ok());
+  EXPECT_EQ(entry.error().code, ErrorCode::DeviceUnavailable);
+  EXPECT_NE(entry.error().message.find("is not a module of resnetft"), std::string::npos) << entry.error().message;
+}
+
 TEST(CudaModule, ABuildWithoutItSaysWhy) {
   if (std::string_view(RESNETFT_CUDA_MISSING).empty()) GTEST_SKIP() << "not tested: this build has the CUDA module";
   const Result<const CudaModule*> module = cuda_module();
@@ -212,6 +232,20 @@ TEST(CudaDeviceOfADriverThatStarted, AnOrdinalThatDoesNotExistIsAnsweredWithTheC
   RESNETFT_NEEDS_CUDA_MODULE();
   const FakeDriver driver({"FAKE_CUDA_CAPABILITY", "70"}, {"FAKE_CUDA_GPUS", "2"});
   expect_unavailable("cuda:2", "this machine has 2 GPUs");
+}
+
+// This driver knows no contexts: what the module's own runtime says comes through.
+TEST(CudaDeviceOfADriverThatStarted, AGpuThatGivesNoContextIsPassedOverWithItsReason) {
+  RESNETFT_NEEDS_CUDA_MODULE();
+  const FakeDriver driver({"FAKE_CUDA_CAPABILITY", "90"});
+  expect_unavailable("cuda", "CUDA cannot be used: ");
+  const CudaSurvey survey = survey_cuda();
+  ASSERT_EQ(survey.gpus.size(), 1u);
+  LogLines log;
+  const Result<Device> device = choose_device("auto");
+  ASSERT_TRUE(device.ok()) << to_string(device.error());
+  EXPECT_FALSE(device->cuda);
+  EXPECT_EQ(log.lines, std::vector<std::string>{"device auto is the CPU: " + survey.gpus[0].reason});
 }
 
 }  // namespace
