@@ -11,13 +11,13 @@
 namespace resnetft {
 namespace {
 
-using testing::accuracy_on_textures;
+using testing::accuracy_on;
 using testing::Events;
 using testing::learner_spec;
+using testing::SceneStream;
 using testing::shown;
 using testing::started;
 using testing::TemporaryFolder;
-using testing::TextureStream;
 
 LearnerSpec spec_with_files(const TemporaryFolder& folder) {
   LearnerSpec spec = learner_spec(folder);
@@ -26,7 +26,7 @@ LearnerSpec spec_with_files(const TemporaryFolder& folder) {
   return spec;
 }
 
-void teach(Learner& learner, TextureStream& stream, size_t blocks = 24) {
+void teach(Learner& learner, SceneStream& stream, size_t blocks = 24) {
   stream.play(learner, blocks);
   learner.train_now();
   learner.run_pending();
@@ -38,7 +38,7 @@ TEST(LearnerFiles, AGenerationSaysWhereItComesFrom) {
   const LearnerSpec spec = spec_with_files(folder);
   const auto learner = started(spec, events);
   const std::string base = shown(*spec.hub)->sha256();
-  TextureStream stream;
+  SceneStream stream;
   teach(*learner, stream);
   ASSERT_EQ(events.of<CheckpointWritten>().size(), 1u);
   const std::string path = events.of<CheckpointWritten>()[0].path;
@@ -60,7 +60,7 @@ TEST(LearnerFiles, TheNextStartGoesOnFromTheNewestGoodGeneration) {
     Events events;
     const LearnerSpec spec = spec_with_files(folder);
     const auto learner = started(spec, events);
-    TextureStream stream;
+    SceneStream stream;
     teach(*learner, stream);
     taught = shown(*spec.hub)->sha256();
   }
@@ -71,7 +71,7 @@ TEST(LearnerFiles, TheNextStartGoesOnFromTheNewestGoodGeneration) {
   const auto learner = started(spec, events);
   EXPECT_EQ(shown(*spec.hub)->sha256(), taught);
   EXPECT_EQ(testing::read_text(damaged), "cut short");
-  TextureStream stream(3, 5);
+  SceneStream stream(3, 5);
   teach(*learner, stream, 48);
   for (const CheckpointWritten& written : events.of<CheckpointWritten>())
     EXPECT_EQ(written.path, folder.file("generations/generation-3.safetensors"));
@@ -85,7 +85,7 @@ TEST(LearnerFiles, WhatWasRolledBackDoesNotComeBackAtTheNextStart) {
     const LearnerSpec spec = spec_with_files(folder);
     const auto learner = started(spec, events);
     base = shown(*spec.hub)->sha256();
-    TextureStream stream;
+    SceneStream stream;
     teach(*learner, stream);
     learner->rollback();
     learner->run_pending();
@@ -105,7 +105,7 @@ TEST(LearnerFiles, InstantHeadsLeaveOnlyTheirLastFile) {
   spec.rules.gate.min_samples = 1000;
   const auto learner = started(spec, events);
   const std::string base = shown(*spec.hub)->sha256();
-  TextureStream stream;
+  SceneStream stream;
   stream.play(*learner, 6);
   EXPECT_GT(events.of<Promoted>().size(), 3u);
   size_t files = 0;
@@ -133,7 +133,7 @@ TEST(LearnerFiles, AStoreThatIsResumedTrainsToTheBitsOfTheRunThatFilledIt) {
   {
     Events events;
     const auto learner = started(spec, events);
-    TextureStream stream;
+    SceneStream stream;
     teach(*learner, stream);
     taught = shown(*spec.hub)->sha256();
     ASSERT_EQ(events.of<Promoted>().size(), 1u);
@@ -154,7 +154,7 @@ TEST(LearnerFiles, MoreThanTheHeadIsNotTrainedWithoutThePicturesAndBothPropertie
   {
     Events events;
     const auto learner = started(spec, events);
-    TextureStream stream;
+    SceneStream stream;
     stream.play(*learner, 9);
   }
   Events events;
@@ -177,18 +177,18 @@ TEST(LearnerFiles, FeaturesOfAnotherTrunkAreMadeAnewOrLeftOutAndNeverMixed) {
   {
     Events events;
     const auto learner = started(spec, events);
-    TextureStream stream;
+    SceneStream stream;
     stream.play(*learner, 9);
     stored = learner->status().store.train + learner->status().store.holdout;
   }
   spec.hub = ModelHub::acquire("");
   spec.base_model_file = folder.file("other.safetensors");
-  ASSERT_TRUE(save_model(*testing::tiny_model(8, {"x", "y"}), spec.base_model_file).ok());
+  ASSERT_TRUE(save_model(*testing::centred_model(8, {"x", "y"}), spec.base_model_file).ok());
   Events events;
   const auto learner = started(spec, events);
   learner->run_pending();
   EXPECT_EQ(learner->status().features_unusable, stored);
-  TextureStream stream(3, 4);
+  SceneStream stream(3, 4);
   for (int i = 0; i < 9; ++i) stream.next();
   stream.play(*learner, 9);
   learner->train_now();
@@ -209,11 +209,11 @@ TEST(LearnerFiles, AllLayersLearnFromThePicturesAndTheFeaturesFollow) {
   spec.rules.recipe.epochs = 3;
   spec.threads = 2;
   const auto learner = started(spec, events);
-  TextureStream stream;
+  SceneStream stream;
   teach(*learner, stream);
   ASSERT_EQ(events.of<Promoted>().size(), 1u) << events.of<Gated>().back().outcome.reason;
   EXPECT_EQ(events.of<Promoted>()[0].candidate, "all");
-  EXPECT_GT(accuracy_on_textures(*spec.hub), 0.8);
+  EXPECT_GT(accuracy_on(*spec.hub), 0.8);
   EXPECT_EQ(learner->status().features_unusable, 0u);
   LearnerRules rules = spec.rules;
   rules.trainable = Trainable::Head;
@@ -225,9 +225,9 @@ TEST(LearnerFiles, AllLayersLearnFromThePicturesAndTheFeaturesFollow) {
   EXPECT_EQ(events.of<TrainStarted>()[1].train_samples, events.of<TrainStarted>()[0].train_samples);
 }
 
-// The textures of `dataset_of_textures` as files: FOLDER/CLASS/N.jpg.
+// Scenes as files: FOLDER/CLASS/N.jpg.
 void write_seed(const std::string& folder, size_t pictures, const std::vector<std::string>& classes) {
-  const DatasetPtr data = testing::texture_dataset(pictures, 77, 32, {"0", "1", "2"});
+  const DatasetPtr data = testing::scene_dataset(pictures, 77, {"0", "1", "2"});
   for (size_t i = 0; i < pictures; ++i) {
     const std::string path = folder + "/" + classes[data->class_id(i)];
     std::filesystem::create_directories(path);
@@ -243,7 +243,7 @@ TEST(LearnerFiles, ExtendNeedsSamplesOfEveryClassOfTheBaseAndNamesThem) {
   LearnerSpec spec = learner_spec(folder, {"x", "y"});
   spec.classes = ClassSet::Extend;
   const auto learner = started(spec, events);
-  TextureStream stream(1);
+  SceneStream stream(1);
   teach(*learner, stream, 3);
   ASSERT_EQ(events.of<NotTrained>().size(), 1u);
   const std::string reason = events.of<NotTrained>()[0].reason;
@@ -262,15 +262,15 @@ TEST(LearnerFiles, ExtendRehearsesTheBasesClassesFromTheSeedDatasetAndJudgesThem
   spec.rules.instant_head = InstantHeadKind::Off;
   write_seed(spec.seed_dataset, 90, {"unused", "x", "y"});
   const auto learner = started(spec, events);
-  TextureStream stream(1);
+  SceneStream stream(1);
   teach(*learner, stream, 12);
   ASSERT_EQ(events.of<TrainStarted>().size(), 1u) << events.of<NotTrained>().at(0).reason;
   EXPECT_EQ(events.of<TrainStarted>()[0].classes, (std::vector<std::string>{"x", "y", "a"}));
   ASSERT_EQ(events.of<Gated>().size(), 1u);
   EXPECT_EQ(events.of<Gated>()[0].outcome.rehearsal_samples, 12u);  // a fifth of 30 of each
-  const DatasetPtr pictures = testing::texture_dataset(90, 99, 32, {"a", "x", "y"});
+  const DatasetPtr pictures = testing::scene_dataset(90, 99, {"a", "x", "y"});
   if (events.of<Gated>()[0].outcome.verdict == GateVerdict::Promoted)
-    EXPECT_GT(accuracy_on_textures(*spec.hub, pictures), 0.8);
+    EXPECT_GT(accuracy_on(*spec.hub, pictures), 0.8);
   else
     ADD_FAILURE() << events.of<Gated>()[0].outcome.reason;
 }

@@ -70,7 +70,7 @@ class Gestures : public ::testing::Test {
     while (fewest() < samples) step();
   }
   double accuracy() const {
-    const double value = testing::accuracy_on_textures(*spec_.hub, test_);
+    const double value = testing::accuracy_on(*spec_.hub, test_);
     std::printf("gestures: %5.1f s, %3zu samples, generation %llu (%s): %.4f\n",
                 static_cast<double>(time_ns_) / static_cast<double>(testing::kSecond_ns),
                 learner_->status().store.train, static_cast<unsigned long long>(spec_.hub->current().generation),

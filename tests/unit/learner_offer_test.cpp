@@ -12,9 +12,9 @@ namespace {
 
 using testing::Events;
 using testing::learner_spec;
+using testing::SceneStream;
 using testing::started;
 using testing::TemporaryFolder;
-using testing::TextureStream;
 
 TEST(LearnerOffer, LosesNoFrameUncountedWhileEverybodyElseAsksAndTells) {
   const TemporaryFolder folder;
@@ -34,7 +34,7 @@ TEST(LearnerOffer, LosesNoFrameUncountedWhileEverybodyElseAsksAndTells) {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
   });
-  TextureStream stream;
+  SceneStream stream;
   for (uint64_t i = 0; i < kFrames; ++i) stream.offer(*learner, stream.label());
   done = true;
   others.join();

@@ -19,10 +19,10 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using testing::Events;
 using testing::learner_spec;
+using testing::SceneStream;
 using testing::shown;
 using testing::started;
 using testing::TemporaryFolder;
-using testing::TextureStream;
 
 LearnerSpec spec_with_thread(const TemporaryFolder& folder) {
   LearnerSpec spec = learner_spec(folder);
@@ -54,7 +54,7 @@ TEST(LearnerThread, TrainsToTheBitsOfALearnerWithoutAThread) {
     LearnerSpec spec = spec_with_thread(folder);
     spec.in_caller = in_caller;
     const auto learner = started(spec, events);
-    TextureStream stream;
+    SceneStream stream;
     stream.play(*learner, 24);
     ASSERT_TRUE(learner->finish({}));
     learner->train_now();
@@ -72,7 +72,7 @@ TEST(LearnerThread, RunsAsIdleAsTheSystemAllows) {
   std::atomic<int> policy = -1;
   const LearnerSpec spec = spec_with_thread(folder);
   const auto learner = Learner::create(spec, [&](const LearnerEvent&) { policy = sched_getscheduler(0); }).value();
-  TextureStream stream;
+  SceneStream stream;
   stream.offer(*learner, "a");
   ASSERT_TRUE(learner->finish({}));
   learner->stop();
@@ -88,7 +88,7 @@ TEST(LearnerThread, LabelsThatComeDuringARunGoToTheNextAndARunCanBeCancelled) {
   LearnerSpec spec = spec_with_thread(folder);
   spec.rules = endless(spec.rules);
   const auto learner = started(spec, events);
-  TextureStream stream;
+  SceneStream stream;
   EXPECT_FALSE(learner->cancel());
   stream.play(*learner, 9);
   ASSERT_TRUE(learner->finish({}));
@@ -112,7 +112,7 @@ TEST(LearnerThread, FinishGivesUpWhenItIsTold) {
   LearnerSpec spec = spec_with_thread(folder);
   spec.rules = endless(spec.rules);
   const auto learner = started(spec, events);
-  TextureStream stream;
+  SceneStream stream;
   stream.play(*learner, 9);
   learner->train_now();
   int asked = 0;
@@ -126,7 +126,7 @@ TEST(LearnerThread, NothingIsObservedAfterStopAndAnotherMayFollow) {
   for (int i = 0; i < 3; ++i) {
     Events events;
     const auto learner = started(spec, events);
-    TextureStream stream;
+    SceneStream stream;
     stream.play(*learner, 2);
     learner->stop();
     const size_t told = events.all().size();
@@ -151,7 +151,7 @@ TEST(LearnerThread, IsStoppedFromItsOwnObserver) {
               returned = true;
             }).value();
   ready = true;
-  TextureStream stream;
+  SceneStream stream;
   stream.play(*learner, 1);
   ASSERT_TRUE(wait_until([&] { return returned.load(); }));
   learner->stop();
@@ -212,7 +212,7 @@ TEST(LearnerThread, TakesNoMoreThanItsShareOfTwoSeconds) {
   spec.rules = endless(spec.rules);
   spec.rules.duty_cycle = 0.3;
   const auto learner = started(spec, events);
-  TextureStream stream;
+  SceneStream stream;
   stream.play(*learner, 9);
   ASSERT_TRUE(learner->finish({}));
   learner->train_now();
