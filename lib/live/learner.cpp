@@ -3,6 +3,7 @@
 // ring (try_lock) and an eventfd, nothing else.
 #include "live/learner.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -37,6 +38,12 @@ std::string take_idle_priority() {
   if (sched_setscheduler(0, SCHED_IDLE, &none) == 0) return "";
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kLowestPriority);
   return "SCHED_IDLE was refused: training runs with nice 19";
+}
+
+// On a busy machine a thread of idle priority would not come to its end in time. Where it may not leave it, it is late.
+void leave_idle_priority(std::thread& thread) {
+  const sched_param none{};
+  pthread_setschedparam(thread.native_handle(), SCHED_OTHER, &none);
 }
 
 Error wrong(std::string message, std::string hint) {
@@ -143,8 +150,10 @@ void Learner::stop() {
   const std::scoped_lock guard(state_->stopping);
   if (state_->shared->spec.in_caller) return state_->close();
   if (!thread_.joinable()) return;
+  leave_idle_priority(thread_);
   if (state_->wait_for_end(deadline)) return thread_.join();
   log(LogLevel::Warning, "learner: a run does not end in time; it is waited for before the process ends");
+  state_->claim.release();  // the next learner need not wait for it
   hand_to_reaper(std::move(thread_));
 }
 

@@ -271,7 +271,7 @@ TEST_F(FinetuneLife, EosGoesOnAtOnceDuringARun) {
 
 TEST_F(FinetuneLife, WithFinishOnEosTheRunsMessageComesBeforeEos) {
   FinetuneHarness harness(
-      properties({{"train", "manual"}, {"instant-head", "off"}, {"finish-on-eos", "true"}, {"epochs", "2000"}}));
+      properties({{"train", "manual"}, {"instant-head", "off"}, {"finish-on-eos", "true"}, {"epochs", "500"}}));
   begin_endless_run(harness);
   ASSERT_EQ(state_of(harness), "training");
   struct Order {
@@ -364,7 +364,7 @@ TEST_F(FinetuneLife, TheEndOfARunIsNotified) {
 }
 
 TEST_F(FinetuneLife, AFolderThatCannotBeWrittenIsAMessageAndTheVideoGoesOn) {
-  FinetuneHarness harness(properties({{"checkpoint-dir", "/proc/resnetft"}}));
+  FinetuneHarness harness(properties({{"checkpoint-dir", "/proc/resnetft"}, {"train", "off"}}));
   std::optional<BusMessage> failed;
   for (int round = 0; round < 2000 && !failed; ++round) {
     harness.set("label", round / 10 % 2 ? "cold" : "warm");

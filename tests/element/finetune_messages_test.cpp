@@ -120,8 +120,13 @@ TEST(FinetuneMessages, ALivePlaceIsNoStreamTimeAndAnAddedSampleHasNoPlace) {
 }
 
 TEST(FinetuneMessages, ALabelRequestHoldsAJpegThumbnail) {
-  const StructurePtr message =
-      only_message(LabelRequest{42, {"stream", 1, 2, 0}, {{"cat", 3, 0.4}}, 0.1, {0xff, 0xd8, 0xff}});
+  LabelRequest request{};
+  request.id = 42;
+  request.key.stream_id = "stream";
+  request.top = {{"cat", 3, 0.4}};
+  request.margin = 0.1;
+  request.jpeg = {0xff, 0xd8, 0xff};
+  const StructurePtr message = only_message(request);
   EXPECT_EQ(text_field(message.get(), "event"), "label-request");
   EXPECT_EQ(uint64_field(message.get(), "request-id"), 42U);
   EXPECT_EQ(double_field(message.get(), "margin"), 0.1);

@@ -50,8 +50,10 @@ class RandomSequence {
     set_state(GST_STATE_PLAYING);
     eventually([before = out_.load(), this] { return out_ > before; }, 20);
     ++interruptions_;
+    gst_element_set_state(pipeline_, GST_STATE_READY);  // NULL empties the bus
+    SequenceOutcome outcome{in_, out_, interruptions_, errors()};
     gst_element_set_state(pipeline_, GST_STATE_NULL);
-    return {in_, out_, interruptions_, errors()};
+    return outcome;
   }
 
  private:
