@@ -126,12 +126,12 @@ class SceneStream {
   static constexpr uint64_t kFrame_ns = kSecond_ns / 4;
   static constexpr uint64_t kFramesPerBlock = 8;
 
-  explicit SceneStream(size_t classes = 3, unsigned seed = 1)
-      : pictures_(scene_dataset(1200, seed)), classes_(classes) {}
+  explicit SceneStream(size_t classes = 3, unsigned seed = 1, uint64_t epoch = 1)
+      : pictures_(scene_dataset(1200, seed)), classes_(classes), epoch_(epoch) {}
 
   std::string label() const { return std::string(1, static_cast<char>('a' + class_id())); }
   ImageView image() const { return pictures_->get(3 * (frame_ % 400) + class_id() % 3)->view; }
-  SampleKey key() const { return {"camera", 1, frame_ * kFrame_ns, 0}; }
+  SampleKey key() const { return {"camera", epoch_, frame_ * kFrame_ns, 0}; }
   Place place() const { return {"camera", frame_ * kFrame_ns}; }
   void next() { ++frame_; }
 
@@ -154,6 +154,7 @@ class SceneStream {
 
   DatasetPtr pictures_;
   size_t classes_;
+  uint64_t epoch_;
   uint64_t frame_ = 0;
 };
 
