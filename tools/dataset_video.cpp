@@ -8,8 +8,10 @@
 #include <gst/gst.h>
 #include <gst/video/video.h>
 
+#include <cmath>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "base/atomic_file.h"
 #include "data/image_file.h"
@@ -22,12 +24,14 @@ namespace fs = std::filesystem;
 
 constexpr int kQuality = 95;
 constexpr GstClockTime kPatience = 100 * GST_MSECOND;
+constexpr double kSeekAhead_s = 2;  // before what is wanted: a decoder's first pictures may lack what they refer to
 
 struct Unref {
   void operator()(GstElement* element) const { gst_object_unref(element); }
   void operator()(GstSample* sample) const { gst_sample_unref(sample); }
   void operator()(GstMessage* message) const { gst_message_unref(message); }
   void operator()(GstBus* bus) const { gst_object_unref(bus); }
+  void operator()(GstQuery* query) const { gst_query_unref(query); }
   void operator()(GError* error) const { g_error_free(error); }
 };
 template <class T>
@@ -50,15 +54,28 @@ class Video {
                    "install gstreamer1.0-plugins-base, -good and -libav"};
     const Gst<GstElement> source(gst_bin_get_by_name(GST_BIN(pipeline.get()), "file"));
     g_object_set(source.get(), "location", file.c_str(), nullptr);
-    Video video(file, std::move(pipeline));
-    gst_element_set_state(video.pipeline_.get(), GST_STATE_PLAYING);
-    return video;
+    return Video(file, std::move(pipeline));
   }
 
   Video(Video&&) = default;
   ~Video() {
     if (pipeline_) gst_element_set_state(pipeline_.get(), GST_STATE_NULL);
   }
+
+  // Goes near `from_s`, to a key frame before it, where the file can do that; false where all of it must be decoded.
+  bool seek(double from_s) {
+    if (from_s <= kSeekAhead_s) return false;
+    gst_element_set_state(pipeline_.get(), GST_STATE_PAUSED);
+    GstStateChangeReturn state = GST_STATE_CHANGE_ASYNC;
+    while (state == GST_STATE_CHANGE_ASYNC && !interrupted())
+      state = gst_element_get_state(pipeline_.get(), nullptr, nullptr, kPatience);
+    if (state != GST_STATE_CHANGE_SUCCESS) return false;
+    const auto target = static_cast<gint64>((from_s - kSeekAhead_s) * GST_SECOND);
+    return is_seekable() &&
+           gst_element_seek_simple(pipeline_.get(), GST_FORMAT_TIME,
+                                   static_cast<GstSeekFlags>(GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_ACCURATE), target);
+  }
+  void play() { gst_element_set_state(pipeline_.get(), GST_STATE_PLAYING); }
 
   // The next frame; null: the file is over.
   Result<Gst<GstSample>> next() {
@@ -78,6 +95,14 @@ class Video {
         pipeline_(std::move(pipeline)),
         sink_(gst_bin_get_by_name(GST_BIN(pipeline_.get()), "frames")),
         bus_(gst_element_get_bus(pipeline_.get())) {}
+
+  bool is_seekable() const {
+    const Gst<GstQuery> query(gst_query_new_seeking(GST_FORMAT_TIME));
+    gboolean seekable = FALSE;
+    if (gst_element_query(pipeline_.get(), query.get()))
+      gst_query_parse_seeking(query.get(), nullptr, &seekable, nullptr, nullptr);
+    return seekable;
+  }
 
   Error error_of(GstMessage* message) const {
     GError* raw_error = nullptr;
@@ -120,42 +145,84 @@ struct Wanted {
 };
 
 struct Counted {
-  uint64_t frames = 0;  // decoded, of the whole file
+  uint64_t decoded = 0;
   uint64_t in_range = 0;
   uint64_t written = 0;
 };
 
-double seconds_of(GstSample* sample) {
+// None where the file gives its frames no times.
+std::optional<GstClockTime> time_of(GstSample* sample) {
   const GstBuffer* buffer = gst_sample_get_buffer(sample);
   const GstSegment* segment = gst_sample_get_segment(sample);
-  const guint64 time = gst_segment_to_stream_time(segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
-  return GST_CLOCK_TIME_IS_VALID(time) ? static_cast<double>(time) / GST_SECOND : 0;
+  const GstClockTime time = gst_segment_to_stream_time(segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
+  return GST_CLOCK_TIME_IS_VALID(time) ? std::optional(time) : std::nullopt;
 }
 
-// Named by the frame's number in the file, from 0.
+double seconds(GstClockTime time) { return static_cast<double>(time) / GST_SECOND; }
+
+std::string digits_of(uint64_t number, size_t width) {
+  std::string digits = std::to_string(number);
+  return digits.insert(0, width - std::min(width, digits.size()), '0');
+}
+
+// Named by its time in milliseconds, which no seek changes; without, by its number in the file, from 0.
 Status write_frame(GstSample* sample, uint64_t number, const Wanted& wanted) {
   const Result<std::string> jpeg = jpeg_of(sample);
   if (!jpeg) return jpeg.error();
-  std::string digits = std::to_string(number);
-  digits.insert(0, 6 - std::min<size_t>(6, digits.size()), '0');
-  const std::string name = wanted.stem + "-" + digits + ".jpg";
-  return write_file_atomically((wanted.folder / name).string(), *jpeg);
+  const std::optional<GstClockTime> time = time_of(sample);
+  const std::string digits = time ? digits_of(*time / GST_MSECOND, 9) : "frame-" + digits_of(number, 6);
+  return write_file_atomically((wanted.folder / (wanted.stem + "-" + digits + ".jpg")).string(), *jpeg);
 }
 
-Result<Counted> write_frames(Video& video, const Wanted& wanted) {
+// From `sample` on.
+Result<Counted> write_from(Gst<GstSample> sample, Video& video, const Wanted& wanted) {
   Counted counted;
   Progress progress("frames", 0);
-  for (;; ++counted.frames) {
-    const Result<Gst<GstSample>> sample = video.next();
-    if (!sample) return sample.error();
-    if (!*sample) return counted;
-    const double time = seconds_of(sample->get());
-    if (wanted.to_s > 0 && time >= wanted.to_s) return counted;
-    if (time < wanted.from_s || counted.in_range++ % wanted.every != 0) continue;
-    if (Status status = write_frame(sample->get(), counted.frames, wanted); !status) return status.error();
-    ++counted.written;
-    progress.advance(1);
+  while (sample) {
+    const std::optional<GstClockTime> time = time_of(sample.get());
+    if (!time && (wanted.from_s > 0 || wanted.to_s > 0))
+      return Error{ErrorCode::Incompatible, "the frames of the video have no times", "leave --from and --to out"};
+    if (time && wanted.to_s > 0 && seconds(*time) >= wanted.to_s) break;
+    if ((!time || seconds(*time) >= wanted.from_s) && counted.in_range++ % wanted.every == 0) {
+      if (Status status = write_frame(sample.get(), counted.decoded, wanted); !status) return status.error();
+      ++counted.written;
+      progress.advance(1);
+    }
+    ++counted.decoded;
+    Result<Gst<GstSample>> next = video.next();
+    if (!next) return next.error();
+    sample = std::move(*next);
   }
+  return counted;
+}
+
+// None where no seek leads there.
+Result<std::optional<Counted>> write_after_seek(const std::string& file, const Wanted& wanted) {
+  Result<Video> video = Video::open(file);
+  if (!video) return video.error();
+  if (!video->seek(wanted.from_s)) return std::optional<Counted>();
+  video->play();
+  Result<Gst<GstSample>> sample = video->next();
+  if (!sample && sample.error().code == ErrorCode::Cancelled) return sample.error();
+  const std::optional<GstClockTime> time = sample && *sample ? time_of(sample->get()) : std::nullopt;
+  if (!time || seconds(*time) > wanted.from_s) return std::optional<Counted>();  // it led past what is wanted
+  const Result<Counted> counted = write_from(std::move(*sample), *video, wanted);
+  if (!counted) return counted.error();
+  return std::optional(*counted);
+}
+
+Result<Counted> write_frames(const std::string& file, const Wanted& wanted) {
+  const Result<std::optional<Counted>> sought = write_after_seek(file, wanted);
+  if (!sought) return sought.error();
+  if (*sought) return **sought;
+  Result<Video> video = Video::open(file);
+  if (!video) return video.error();
+  video->play();
+  Result<Gst<GstSample>> first = video->next();
+  if (!first) return first.error();
+  if (!*first)
+    return Error{ErrorCode::CorruptFile, "video '" + file + "' has no frame", "check that it has a video stream"};
+  return write_from(std::move(*first), *video, wanted);
 }
 
 // A label is one folder's name.
@@ -190,15 +257,12 @@ Result<Wanted> wanted_of(const CommandLine& line, const std::string& file) {
 Result<int> dataset_from_video(const CommandLine& line, const std::string& file) {
   const Result<Wanted> wanted = wanted_of(line, file);
   if (!wanted) return wanted.error();
-  Result<Video> video = Video::open(file);
-  if (!video) return video.error();
-  const Result<Counted> counted = write_frames(*video, *wanted);
+  const Result<Counted> counted = write_frames(file, *wanted);
   if (!counted) return counted.error();
-  if (counted->frames == 0)
-    return Error{ErrorCode::CorruptFile, "video '" + file + "' has no frame", "check that it has a video stream"};
   OrderedJson json;
   json["video"] = file;
   json["folder"] = wanted->folder.string();
+  json["decoded"] = counted->decoded;
   json["frames"] = counted->in_range;
   json["images"] = counted->written;
   const std::string text = line.flag("json")
