@@ -100,7 +100,8 @@ Settings head_on_features() {
   return {{"trainable", "head"},        {"lr", "auto"},
           {"cache", "features"},        {"epochs", "4"},
           {"checkpoint-interval", "1"}, {"checkpoint-hist", "100"},
-          {"model-ema", "true"},        {"model-ema-steps", "1"}};
+          {"model-ema", "true"},        {"model-ema-steps", "1"},
+          {"lr-scheduler", "constant"}};
 }
 
 TEST(Resume, AHeadOnFeaturesGoesOnWithItsRateFromEveryStep) {
