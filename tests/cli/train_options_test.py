@@ -142,7 +142,7 @@ class Options(training.TrainCase):
         self.assertIn("\ndeterministic=true\n", (self.folder / "run/args.ini").read_text())
 
     def test_a_labels_file_names_the_classes_of_bare_weights(self):
-        labels = self.write("labels.txt", "\n".join(reversed(training.CLASSES)) + "\n")
+        labels = self.write("labels.txt", "\n".join(training.CLASSES) + "\n")  # not sorted
         bare = self.model(None, 3, name="bare.safetensors")
         self.train("--labels-file", labels, base=bare, output="named")
         self.train(base=bare, output="sorted")
