@@ -23,35 +23,74 @@ struct Wanted {
 };
 
 struct Counted {
-  uint64_t frames = 0;  // decoded, of the whole file
+  uint64_t decoded = 0;
   uint64_t in_range = 0;
   uint64_t written = 0;
 };
 
-// Named by the frame's number in the file, from 0.
+double seconds(uint64_t time_ns) { return static_cast<double>(time_ns) / 1e9; }
+
+std::string digits_of(uint64_t number, size_t width) {
+  std::string digits = std::to_string(number);
+  return digits.insert(0, width - std::min(width, digits.size()), '0');
+}
+
+// Named by its time in milliseconds, which no seek changes; without, by its number in the file, from 0.
 Status write_frame(const VideoPicture& picture, uint64_t number, const Wanted& wanted) {
   const Result<std::string> jpeg = encode_jpeg(picture.rgb, picture.width, picture.height, kQuality);
   if (!jpeg) return jpeg.error();
-  std::string digits = std::to_string(number);
-  digits.insert(0, 6 - std::min<size_t>(6, digits.size()), '0');
-  const std::string name = wanted.stem + "-" + digits + ".jpg";
-  return write_file_atomically((wanted.folder / name).string(), *jpeg);
+  const std::string digits =
+      picture.time_ns ? digits_of(*picture.time_ns / 1'000'000, 9) : "frame-" + digits_of(number, 6);
+  return write_file_atomically((wanted.folder / (wanted.stem + "-" + digits + ".jpg")).string(), *jpeg);
 }
 
-Result<Counted> write_frames(VideoFrames& video, const Wanted& wanted) {
+// From `picture` on.
+Result<Counted> write_from(std::optional<VideoPicture> picture, VideoFrames& video, const Wanted& wanted) {
   Counted counted;
   Progress progress("frames", 0);
-  for (;; ++counted.frames) {
-    const Result<std::optional<VideoPicture>> picture = video.next();
-    if (!picture) return picture.error();
-    if (!*picture) return counted;
-    const double time = static_cast<double>((*picture)->time_ns) / 1e9;
-    if (wanted.to_s > 0 && time >= wanted.to_s) return counted;
-    if (time < wanted.from_s || counted.in_range++ % wanted.every != 0) continue;
-    if (Status status = write_frame(**picture, counted.frames, wanted); !status) return status.error();
-    ++counted.written;
-    progress.advance(1);
+  while (picture) {
+    const std::optional<uint64_t> time = picture->time_ns;
+    if (!time && (wanted.from_s > 0 || wanted.to_s > 0))
+      return Error{ErrorCode::Incompatible, "the frames of the video have no times", "leave --from and --to out"};
+    if (time && wanted.to_s > 0 && seconds(*time) >= wanted.to_s) break;
+    if ((!time || seconds(*time) >= wanted.from_s) && counted.in_range++ % wanted.every == 0) {
+      if (Status status = write_frame(*picture, counted.decoded, wanted); !status) return status.error();
+      ++counted.written;
+      progress.advance(1);
+    }
+    ++counted.decoded;
+    Result<std::optional<VideoPicture>> next = video.next();
+    if (!next) return next.error();
+    picture = std::move(*next);
   }
+  return counted;
+}
+
+// None where no seek leads there.
+Result<std::optional<Counted>> write_after_seek(const std::string& file, const Wanted& wanted) {
+  Result<VideoFrames> video = VideoFrames::open(file);
+  if (!video) return video.error();
+  if (!video->seek(wanted.from_s)) return std::optional<Counted>();
+  Result<std::optional<VideoPicture>> picture = video->next();
+  if (!picture && picture.error().code == ErrorCode::Cancelled) return picture.error();
+  const bool leads_there = picture && *picture && (*picture)->time_ns && seconds(*(*picture)->time_ns) <= wanted.from_s;
+  if (!leads_there) return std::optional<Counted>();
+  const Result<Counted> counted = write_from(std::move(*picture), *video, wanted);
+  if (!counted) return counted.error();
+  return std::optional(*counted);
+}
+
+Result<Counted> write_frames(const std::string& file, const Wanted& wanted) {
+  const Result<std::optional<Counted>> sought = write_after_seek(file, wanted);
+  if (!sought) return sought.error();
+  if (*sought) return **sought;
+  Result<VideoFrames> video = VideoFrames::open(file);
+  if (!video) return video.error();
+  Result<std::optional<VideoPicture>> first = video->next();
+  if (!first) return first.error();
+  if (!*first)
+    return Error{ErrorCode::CorruptFile, "video '" + file + "' has no frame", "check that it has a video stream"};
+  return write_from(std::move(*first), *video, wanted);
 }
 
 // A label is one folder's name.
@@ -86,16 +125,14 @@ Status make_folder(const fs::path& folder) {
 Result<int> dataset_from_video(const CommandLine& line, const std::string& file) {
   const Result<Wanted> wanted = wanted_of(line, file);
   if (!wanted) return wanted.error();
-  Result<VideoFrames> video = VideoFrames::open(file);
-  if (!video) return video.error();
+  if (Status status = check_video_file(file); !status) return status.error();
   if (Status status = make_folder(wanted->folder); !status) return status.error();
-  const Result<Counted> counted = write_frames(*video, *wanted);
+  const Result<Counted> counted = write_frames(file, *wanted);
   if (!counted) return counted.error();
-  if (counted->frames == 0)
-    return Error{ErrorCode::CorruptFile, "video '" + file + "' has no frame", "check that it has a video stream"};
   OrderedJson json;
   json["video"] = file;
   json["folder"] = wanted->folder.string();
+  json["decoded"] = counted->decoded;
   json["frames"] = counted->in_range;
   json["images"] = counted->written;
   const std::string text = line.flag("json")

@@ -78,7 +78,7 @@ class Replay {
     last_time_ns_ = picture.running_time_ns;
     if (!clock_.due(frame.held) || frame.held.source == LabelSource::None) return Status::success();
     ++replayed_.offered;
-    const Place place{track_.stream_id(), picture.time_ns};
+    const Place place{track_.stream_id(), picture.time_ns.value_or(picture.running_time_ns)};
     if (Status status = learner_.offer(picture.view(), frame.key, place, frame.held); !status) return status;
     learner_.run_pending();
     return interrupted() ? Status(interrupted_error()) : Status::success();

@@ -126,6 +126,13 @@ Status check_input(const ModelCard& card) {
   return Status::success();
 }
 
+size_t head_features(const ModelCard& card) {
+  const Result<Architecture> architecture = find_architecture(card.architecture);
+  if (!architecture) return 0;
+  const std::vector<ParameterSpec> parameters = parameter_specs(*architecture, 1);
+  return static_cast<size_t>(parameters.at(parameters.size() - 2).shape.at(1));
+}
+
 void choose_normalization(const Recipe& recipe, ModelCard& card) {
   if (recipe.norm != NormChoice::Keep)
     card.normalization =
@@ -211,6 +218,13 @@ Status check_train_option(const Option& option, const std::string& value) {
   return is_recipe_option(option.name) ? set_recipe_option(scratch, option.name, value) : check_value(option, value);
 }
 
+void take_recipe(TrainPlan& plan, const Recipe& recipe, const std::string& why) {
+  plan.recipe = recipe;
+  plan.decisions.push_back(why);
+  for (const auto& [name, value] : recipe_to_options(recipe))
+    std::ranges::find(plan.arguments, name, &std::pair<std::string, std::string>::first)->second = value;
+}
+
 Result<std::string> checkpoint_to_resume(const CommandLine& line) {
   if (!line.given("resume")) return std::string();
   std::error_code ignored;
@@ -256,7 +270,9 @@ Result<TrainPlan> plan_training(const CommandLine& line) {
                                                 .classes = plan.card.labels.size(),
                                                 .input_width = train_size.width,
                                                 .input_height = train_size.height,
-                                                .has_base = plan.base != nullptr});
+                                                .has_base = plan.base != nullptr,
+                                                .validation_images = plan.data.validation->size(),
+                                                .head_features = head_features(plan.card)});
   plan.arguments = arguments_of(line, plan.recipe);
   return plan;
 }

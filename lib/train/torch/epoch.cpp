@@ -43,6 +43,7 @@ struct EpochPlan {
   double begun;           // seconds() at its begin here
   int64_t images_before;  // of an earlier session
   size_t images;
+  bool on_features;
 };
 
 // Batches up to the next step of the optimiser. False: the loss is not finite.
@@ -97,6 +98,7 @@ Result<bool> accumulate_or_abandon(RunContext& run, const Phase& phase, PhasePar
 void average(RunContext& run, const Phase& phase, PhaseParts& parts, uint64_t steps_in_epoch, uint64_t steps) {
   if (!parts.average) return;
   if (steps_in_epoch % phase.recipe.model_ema_steps != 0 && steps_in_epoch != steps) return;
+  if (parts.head) parts.head->write_to_net();
   parts.average->update(ema_keep(phase.recipe, run.state.averagings++));
 }
 
@@ -109,10 +111,11 @@ void tell(RunContext& run, const Phase& phase, const EpochPlan& plan) {
   progress.step = run.state.batches / plan.accumulate;
   progress.steps = plan.steps;
   progress.loss = run.state.images > 0 ? run.state.loss_sum / static_cast<double>(run.state.images) : 0;
-  progress.images_per_second = here > 0 ? static_cast<double>(seen) / here : 0;
+  progress.rate = here > 0 ? static_cast<double>(seen) / here : 0;
+  progress.on_features = plan.on_features;
   const double left = static_cast<double>(phase.last_epoch() - run.state.epochs) * static_cast<double>(plan.images) -
                       static_cast<double>(run.state.images);
-  if (progress.images_per_second > 0) progress.seconds_left = std::max(0.0, left / progress.images_per_second);
+  if (progress.rate > 0) progress.seconds_left = std::max(0.0, left / progress.rate);
   progress.phase = "train";
   run.progress(progress);
 }
@@ -131,6 +134,20 @@ double merit(const Recipe& recipe, const ClassificationScores& scores) {
   return -scores.loss;
 }
 
+uint32_t last_gain(const Recipe& recipe, const RunState& state) {
+  uint32_t epoch = 0;
+  std::optional<double> highest;
+  for (const EpochReport& report : state.history) {
+    if (report.epoch == 0) continue;
+    for (const std::optional<ClassificationScores>* scores : {&report.validation, &report.validation_ema}) {
+      if (!*scores || (highest && merit(recipe, **scores) <= *highest)) continue;
+      highest = merit(recipe, **scores);
+      epoch = report.epoch;
+    }
+  }
+  return epoch;
+}
+
 Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts, TrainStep& step,
                           EpochReport& report) {
   RunState& state = run.state;
@@ -144,6 +161,7 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
   plan.plateau = plateau_of(run, phase);
   plan.begun = run.seconds();
   plan.images_before = state.images;
+  plan.on_features = parts.train->stage() != Stage::Pictures;
   const uint64_t steps_before = (state.epochs - phase.first_epoch) * plan.steps;
   parts.train->start(std::move(order), state.epochs, state.batches);
   Going going = Going::On;
@@ -174,8 +192,10 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
     if (interval > 0 && going == Going::On && run.steps_done % interval == 0)
       if (const Status saved = run.save(parts); !saved) return saved.error();
   }
+  if (parts.head) parts.head->write_to_net();
   report.seconds = run.seconds() - plan.begun;
-  report.images_per_second = static_cast<double>(state.images - plan.images_before) / std::max(1e-9, report.seconds);
+  report.on_features = plan.on_features;
+  report.rate = static_cast<double>(state.images - plan.images_before) / std::max(1e-9, report.seconds);
   if (report.learning_rate == 0 && plan.steps > 0)  // a resume after the last step
     report.learning_rate = learning_rate(recipe, steps_before + plan.steps - 1, plan.steps) * plan.plateau;
   return going;
@@ -208,9 +228,15 @@ Result<ClassificationScores> judge_average(RunContext& run, BatchSource& source,
   return scores;
 }
 
+// Few pictures give many equal counts; the loss tells them apart.
+bool is_better(const Recipe& recipe, const ClassificationScores& scores, const ClassificationScores& best) {
+  const double now = merit(recipe, scores), then = merit(recipe, best);
+  return now > then || (now == then && scores.loss < best.loss);
+}
+
 void keep_if_best(RunContext& run, const Phase& phase, const PhaseParts& parts, EpochReport& report) {
   const auto consider = [&](const ClassificationScores& scores, const NamedTensors& tensors, bool is_ema) {
-    if (!run.best.empty() && merit(phase.recipe, scores) <= merit(phase.recipe, run.state.best_scores)) return;
+    if (!run.best.empty() && !is_better(phase.recipe, scores, run.state.best_scores)) return;
     run.best = clone_all(tensors);
     run.state.best_scores = scores;
     run.state.best_epoch = report.epoch;
