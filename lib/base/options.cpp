@@ -327,7 +327,7 @@ constexpr std::array kFinetune = {
     choice("optimizer", "sgd", kOptimizers, "As --opt of ft-tool train"),
     real("learning-rate", "0", {0, 1e6}, "As --lr of ft-tool train; 0: auto"),
     real("weight-decay", "0.0001", {0, 1e9}, "As --weight-decay of ft-tool train"),
-    uint("epochs", "10", kFromOne, "As --epochs of ft-tool train"),
+    uint("epochs", "0", {0, kUint - 1}, "As --epochs of ft-tool train; 0: auto"),
     uint("batch-size", "32", kFromOne, "As --batch-size of ft-tool train"),
     text("augment", "", "Options of ft-tool train: crop=pad,hflip=0.5,color-jitter=0.2; crop=none,hflip=0 for none"),
     choice("gate-metric", "macro-f1", kGateMetrics, "What candidate and incumbent are compared by"),

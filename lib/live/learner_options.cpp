@@ -50,12 +50,13 @@ Status set_augment(Recipe& recipe, std::string_view text) {
 
 Result<Recipe> recipe_of(const OptionReader& options) {
   const double rate = options.real("learning-rate");
+  const uint64_t epochs = options.number("epochs");
   const std::pair<std::string_view, std::string> words[] = {
       {"trainable", options.text("trainable")},
       {"opt", options.text("optimizer")},
       {"lr", rate == 0 ? "auto" : number_text(rate)},
       {"weight-decay", number_text(options.real("weight-decay"))},
-      {"epochs", std::to_string(options.number("epochs"))},
+      {"epochs", epochs == 0 ? "auto" : std::to_string(epochs)},
       {"batch-size", std::to_string(options.number("batch-size"))},
       {"threads", std::to_string(options.number("training-threads"))},
       {"seed", std::to_string(options.number("seed"))},
