@@ -23,7 +23,7 @@ struct CandidateRingSpec {
   uint64_t max_bytes = uint64_t{64} << 20;  // of pictures; at least two slots are made whatever it says
   uint64_t max_time_ns = 30'000'000'000;    // older than the newest by more: forgotten
   int width = 0, height = 0;                // of a slot: the model's input and an eighth of margin
-  PreprocessSpec model;                     // what will look at the pictures; see reduction.h
+  PreprocessSpec model = {};                // what will look at the pictures; see reduction.h
 };
 
 struct Candidate {

@@ -22,10 +22,10 @@
 namespace resnetft {
 
 struct ReplayStoreSpec {
-  std::string location;       // a folder; empty: memory only
+  std::string location = {};  // a folder; empty: memory only
   bool store_frames = false;  // pictures go to the folder, too
-  ReservoirRule reservoir;
-  HoldoutRule holdout;
+  ReservoirRule reservoir = {};
+  HoldoutRule holdout = {};
 };
 
 enum class SampleFate {

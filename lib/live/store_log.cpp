@@ -83,6 +83,7 @@ Result<std::unique_ptr<StoreLog>> StoreLog::open(const std::string& folder, cons
   remove_leftovers(folder);
   const std::string path = (std::filesystem::path(folder) / "store.resnetft").string();
   std::unique_ptr<StoreLog> log(new StoreLog(path, std::move(*locked)));
+  log->last_sync_ = std::chrono::steady_clock::now();
   std::error_code ignored;
   const bool exists = std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
   if (Status status = exists ? log->load(note, apply) : log->replace({}); !status) return status.error();
@@ -130,6 +131,7 @@ Status StoreLog::append(const EncodedRecord& record) {
     return error;
   }
   end_ += record.size();
+  unsynced_ = true;
   if (std::chrono::steady_clock::now() - last_sync_ < kSyncInterval) return Status::success();
   return sync();
 }
@@ -147,6 +149,7 @@ Status StoreLog::replace(std::span<const EncodedRecord> records) {
   // The new file stands there, also where only its folder could not be synced.
   if (Status status = open_file(); !status) return status;
   end_ = bytes;
+  unsynced_ = false;
   return written;
 }
 
@@ -158,7 +161,7 @@ bool StoreLog::names_open_file() const {
 
 Status StoreLog::sync() {
   last_sync_ = std::chrono::steady_clock::now();
-  if (file_.fd() < 0 || fdatasync(file_.fd()) == 0) return Status::success();
+  if (!std::exchange(unsynced_, false) || fdatasync(file_.fd()) == 0) return Status::success();
   return io_error("cannot write", path_, errno);
 }
 

@@ -66,6 +66,7 @@ class StoreLog {
   OpenFile folder_;  // holds the lock
   OpenFile file_;
   uint64_t end_ = 0;  // of the last good record
+  bool unsynced_ = false;
   std::chrono::steady_clock::time_point last_sync_ = {};
 };
 
