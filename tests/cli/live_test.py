@@ -11,7 +11,23 @@ RATE, TURN, TURNS = 10, 10, 36  # frames
 CLASSES = ("red", 'a "green", quoted', "blåu")
 QUICK = ("--sample-interval", 1, "--holdout-block", 500000000, "--holdout-gap", 100000000, "--gate-min-samples", 10,
          "--min-samples", 24, "--min-new-samples", 60, "--learning-rate", 0.1)
+# A trained net: to one with random weights all pictures are near-duplicates.
+BASES = [path for path in (cli.ROOT / "pipelines/models/cifar10-resnet20.safetensors",
+                           cli.DATA / "weights/resnet20-12fca82f.th") if path.exists()]
 HAS_VIDEO = subprocess.run(["gst-inspect-1.0", "matroskamux"], capture_output=True).returncode == 0
+
+
+def patch_png(draw, colour):
+    """A patch of the colour in noise, in its own light."""
+    left, top, light, contrast = draw.randrange(12), draw.randrange(12), draw.randrange(90), draw.randrange(20, 70)
+
+    def pixel(x, y):
+        value = [light + draw.randrange(contrast) for _ in range(3)]
+        if left <= x < left + 20 and top <= y < top + 20:
+            value[colour] += 90
+        return value
+
+    return cli.png(32, 32, pixel)
 
 
 def quoted(label):
@@ -19,18 +35,20 @@ def quoted(label):
 
 
 @unittest.skipUnless(HAS_VIDEO, "not tested: GStreamer's plugins are not installed")
-class Recording(training.TrainCase):
+@unittest.skipUnless(BASES, "not tested: there is no CIFAR net in pipelines/models or RESNETFT_DATA")
+class Recording(cli.Case):
     """Patches of three colours take turns of a second; the last six turns are to judge."""
 
     @classmethod
     def setUpClass(cls):
         draw = random.Random(5)
-        cls.frames = [training.noisy_png(draw, number // TURN % 3) for number in range(TURN * TURNS)]
+        cls.frames = [patch_png(draw, number // TURN % 3) for number in range(TURN * TURNS)]
         cls.spans = [(turn * TURN / RATE, (turn + 1) * TURN / RATE, CLASSES[turn % 3],
                       "judge" if turn >= TURNS - 6 else "learn") for turn in range(TURNS)]
 
     def setUp(self):
         super().setUp()
+        self.base = BASES[0]
         for number, frame in enumerate(self.frames):
             self.write(f"frames/{number:05}.png", frame)
         self.video = str(self.folder / "clip.mkv")
@@ -48,7 +66,7 @@ class Recording(training.TrainCase):
         answer = self.live("--output", self.folder / "out.safetensors")
         self.assertEqual((answer["frames"], answer["offered"]), (TURN * TURNS, TURN * (TURNS - 6)))
         self.assertEqual(answer["judged"]["pictures"], 60)
-        self.assertGreater(answer["judged"]["accuracy"], 0.9)
+        self.assertGreater(answer["judged"]["accuracy"], 0.75)  # chance: a third
         self.assertGreaterEqual(answer["runs"], 1)
         self.assertEqual(sorted(answer["samples"]["train-per-class"]), sorted(CLASSES))
         self.assertGreater(answer["samples"]["holdout"], 10)
@@ -83,7 +101,7 @@ class Recording(training.TrainCase):
         draw = random.Random(9)
         for label, colour in names.items():
             for i in range(6):
-                self.write(f"eval/{label}/{i}.png", training.noisy_png(draw, colour))
+                self.write(f"eval/{label}/{i}.png", patch_png(draw, colour))
         answer = self.live("--eval", self.folder / "eval", "--eval-interval", 2)
         times = [entry["running-time"] for entry in answer["eval"]]
         self.assertGreaterEqual(len(times), 3)
@@ -101,8 +119,10 @@ class Recording(training.TrainCase):
     def test_a_store_needs_two_classes_and_says_so(self):
         self.labels = self.write("one.csv", "0,12,red\n")
         self.live("--replay-location", self.folder / "store")
-        done = self.run_tool("live", "--store", self.folder / "store", "--model-file", self.base, status=cli.INCOMPATIBLE)
-        self.assert_error(done, "store", "'red'", "another class")
+        done = self.run_tool("live", "--store", self.folder / "store", "--model-file", self.base, "--json",
+                             status=cli.INCOMPATIBLE)
+        self.assertEqual(done.stdout, "")
+        self.assertRegex(done.stderr, r"(?m)^ft-tool: store '.*/store': no run began; .*'red'.* another class")
 
 
 class Words(cli.Case):
