@@ -142,6 +142,9 @@ Result<int> ending_of(const TrainOutcome& outcome) {
   }
   if (outcome.stopped == Stopped::Signal)
     return Error{ErrorCode::Cancelled, "stopped by a signal", "the same command with --resume auto goes on"};
+  if (outcome.stopped == Stopped::Time && !outcome.model)
+    return Error{ErrorCode::Cancelled, "--max-time was over before the first epoch: there is no model yet",
+                 "the same command with --resume auto and a longer --max-time goes on"};
   return 0;
 }
 
