@@ -55,7 +55,7 @@ class Bench:
             message = self.pipeline.get_bus().timed_pop_filtered(100 * Gst.MSECOND, Gst.MessageType.ERROR | Gst.MessageType.ELEMENT)
             if message and message.type == Gst.MessageType.ERROR:
                 sys.exit("live: " + message.parse_error()[0].message)
-            if message and message.get_structure().get_string("event") in ("error", "not-trained"):
+            if message and message.get_structure().get_string("event") == "error":
                 sys.exit("live: " + message.get_structure().to_string())
             if (label := "ab"[int(time.monotonic()) % 2]) != number:
                 number = label

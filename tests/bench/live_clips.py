@@ -9,9 +9,8 @@ import json
 import pathlib
 import tempfile
 
-from gi.repository import Gst
-
 import recording
+from recording import Gst
 
 DOC = pathlib.Path("/usr/share/doc/opencv-doc")
 CLIPS = {"street": "vtest.avi", "tree": "tree.avi", "megamind": "Megamind.avi", "box": "box.mp4.gz", "cup": "cup.mp4.gz"}

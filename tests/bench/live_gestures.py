@@ -15,9 +15,8 @@ import sys
 import tarfile
 import tempfile
 
-from gi.repository import Gst
-
 import recording
+from recording import Gst
 
 RATE, TURN_S = 25, 2
 WANTED_SOON, WANTED_LATER, LATER_S, EACH = 0.85, 0.95, 30, 12
@@ -94,12 +93,11 @@ def main():
         recording.write(folder / "stream.mkv", jpegs, RATE)
         recording.write_labels(folder / "labels.csv", spans)
         answer = recording.learn(chosen.ft_tool, folder / "stream.mkv", folder / "labels.csv", "--model-file", base, "--eval",
-                                 data / "test", "--eval-interval", "0.2", "--sample-interval", "1", *options)
+                                 data / "test", "--eval-interval", "0.1", "--sample-interval", "1", *options)
     points = [(entry["running-time"] / 1e9, entry["accuracy"]) for entry in answer["eval"]]
     last_first = max({label: start for start, _, label, _ in reversed(spans)}.values())
     soon, later = last_first + (EACH + 1) / RATE, last_first + LATER_S
-    # The generation of that sample is judged with the next frame that is due.
-    result = {"soon": at(points, soon + 0.25), "later": at(points, later), "end": points[-1][1],
+    result = {"soon": at(points, soon), "later": at(points, later), "end": points[-1][1],
               "last-class-at": last_first, "generations": len(answer["generations"]), "runs": answer["runs"],
               "seconds": len(jpegs) / RATE}
     if chosen.svg:

@@ -71,9 +71,9 @@ class Applications(unittest.TestCase):
         frames = [file for _ in range(2) for label in TINTS for file in sorted((self.folder / "pictures" / label).iterdir())]
         (self.folder / "frames").mkdir()
         for number, file in enumerate(frames):
-            (self.folder / "frames" / f"{number:03}.jpg").write_bytes(file.read_bytes())
-        self.run_program("gst-launch-1.0", "-q", "multifilesrc", "location=frames/%03d.jpg", "caps=image/jpeg,framerate=25/1",
-                         "!", "jpegparse", "!", "matroskamux", "!", "filesink", f"location={path}")
+            Image.open(file).save(self.folder / "frames" / f"{number:03}.png")
+        self.run_program("gst-launch-1.0", "-q", "multifilesrc", "location=frames/%03d.png", "caps=image/png,framerate=25/1",
+                         "!", "pngdec", "!", "videoconvert", "!", "jpegenc", "quality=95", "!", "matroskamux", "!", "filesink", f"location={path}")
         return path
 
     def test_the_python_application_learns_a_folder_and_saves_the_model(self):
