@@ -11,7 +11,7 @@ usage: pipelines/demo.sh [--out DIR] [--seed N] [--model FILE] [--build-dir DIR]
        pipelines/demo.sh --camera [SOURCE] [--names A,B,C] [...]
   --out DIR        where annotated.mkv, model.safetensors and report.html go (default: demo-out)
   --seed N         other scenes
-  --model FILE     the model to begin with (default: pipelines/models/cifar10-resnet20.safetensors)
+  --model FILE     the model to begin with (default: pipelines/models/cifar10-resnet32.safetensors)
   --build-dir DIR  take what is built there, and neither set up nor build
   --show           in a window, too
   --input FILE     a recording of your own; --labels says what it shows when, a line each:
@@ -25,7 +25,7 @@ USAGE
 fail() { printf 'demo: error: %s\n' "$1" >&2; [ $# -lt 2 ] || printf 'demo: %s\n' "$2" >&2; exit 1; }
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-model=$root/pipelines/models/cifar10-resnet20.safetensors build='' others=()
+model=$root/pipelines/models/cifar10-resnet32.safetensors build='' others=()
 while [ $# -gt 0 ]; do
   case $1 in
     --model | --build-dir)

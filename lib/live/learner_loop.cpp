@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 constexpr auto kCollectEvery = 100ms;  // during a run
 constexpr auto kLeastBetweenInstants = 500ms;
 constexpr int kInstantCostShare = 4;  // at most a fifth of the time goes to instant heads
-constexpr int kIdleWait_ms = 250;
+constexpr int kIdleWait_ms = 250, kShortWait_ms = 50;
 constexpr size_t kJudgeAgainAfter = 16;  // held-out samples
 
 // Pausing collects, which has pause points of its own.
@@ -65,8 +65,8 @@ void LearnerLoop::serve() {
       synced_at_ = offered;
       collector_.sync();
     }
-    shared_.set_idle(!more, offered);
-    if (!more) shared_.wake_up.wait(kIdleWait_ms);
+    shared_.set_idle(!more && !instant_waits_, offered);
+    if (!more) shared_.wake_up.wait(instant_waits_ ? kShortWait_ms : kIdleWait_ms);
   }
 }
 
@@ -179,12 +179,14 @@ bool LearnerLoop::instant_may_show(const std::vector<std::string>& classes, bool
 }
 
 void LearnerLoop::consider_instant() {
+  instant_waits_ = false;
   const LearnerRules rules = shared_.rules();
   if (rules.instant_head == InstantHeadKind::Off || rules.promotion == Promotion::Never) return;
   if (!collector_.instant_is_due() || shared_.is_stopping()) return;
   if (pending_ && pending_->run > 0) return;  // a trained one waits
   const Clock::time_point begin = Clock::now();
-  if (!shared_.spec.in_caller && begin < next_instant_) return;
+  instant_waits_ = !shared_.spec.in_caller && begin < next_instant_;
+  if (instant_waits_) return;
   Result<std::optional<LinearHead>> head = collector_.take_instant_head(rules.instant_head);
   if (!head) return shared_.fail(head.error());
   if (*head) offer_instant(**head, rules);

@@ -83,6 +83,7 @@ class LearnerLoop {
   std::stop_token run_token_;
   bool pausing_ = false, running_ = false, train_asked_ = false, manual_ = false, began_ = false;
   Clock::time_point last_collected_, next_instant_;
+  bool instant_waits_ = false;  // for next_instant_
   uint64_t run_ = 0, synced_at_ = 0;
   std::string not_trained_;                     // the reason that was told last
   std::optional<GateVerdict> instant_verdict_;  // that was told last

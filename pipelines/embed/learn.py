@@ -39,12 +39,14 @@ class Teacher:
 
     def teach(self, turns):
         """A turn is labelled when the next has gone in: its pictures have passed by then. The last one stays a test."""
-        self.pipeline.set_state(Gst.State.PLAYING)
+        if self.pipeline.set_state(Gst.State.PLAYING) == Gst.StateChangeReturn.FAILURE:
+            self.listen(0)
+            sys.exit("learn.py: the pipeline does not start")
         earlier = None
         for number, (label, pictures) in enumerate(turns):
             start = number * SECONDS * Gst.SECOND
             if not self.push(pictures, start):
-                break  # the bus says why
+                break  # listen() says why
             if earlier:
                 self.learner.emit("label-range", *earlier)
             earlier = label, start, start + SECONDS * Gst.SECOND - 1

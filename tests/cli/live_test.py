@@ -12,7 +12,7 @@ CLASSES = ("red", 'a "green", quoted', "blåu")
 QUICK = ("--sample-interval", 1, "--holdout-block", 500000000, "--holdout-gap", 100000000, "--gate-min-samples", 10,
          "--min-samples", 24, "--min-new-samples", 60, "--learning-rate", 0.1)
 # A trained net: to one with random weights all pictures are near-duplicates.
-BASES = [path for path in (cli.ROOT / "pipelines/models/cifar10-resnet20.safetensors",
+BASES = [path for path in (cli.ROOT / "pipelines/models/cifar10-resnet32.safetensors",
                            cli.DATA / "weights/resnet20-12fca82f.th") if path.exists()]
 HAS_VIDEO = subprocess.run(["gst-inspect-1.0", "matroskamux"], capture_output=True).returncode == 0
 

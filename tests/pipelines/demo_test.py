@@ -27,7 +27,7 @@ import labels  # noqa: E402
 import scenes  # noqa: E402
 
 Gst.init(None)
-MODEL = SOURCE / "pipelines" / "models" / "cifar10-resnet20.safetensors"
+MODEL = SOURCE / "pipelines" / "models" / "cifar10-resnet32.safetensors"
 CAMERA = ("videotestsrc is-live=true num-buffers=75 pattern=ball ! "
           "video/x-raw,format=RGBx,width=64,height=64,framerate=25/1 ! agingtv")
 

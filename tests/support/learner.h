@@ -105,8 +105,6 @@ inline LearnerSpec learner_spec(const TemporaryFolder& folder,
   }
   spec.in_caller = true;
   spec.rules.train = TrainWhen::Manual;
-  spec.rules.recipe.epochs = 30;
-  spec.rules.recipe.lr = 0.05;
   spec.rules.duty_cycle = 1;
   spec.rules.gate.min_samples = 10;
   spec.rules.gate.min_per_class = 2;

@@ -74,7 +74,7 @@ TEST(Learner, PromotesATrainedHeadThatWinsOnHeldOutTimeAndTellsEveryFigure) {
   EXPECT_EQ(promoted.generation, spec.hub->current().generation);
   EXPECT_EQ(promoted.sha256, shown(*spec.hub)->sha256());
   EXPECT_EQ(promoted.labels, (Labels{"a", "b", "c"}));
-  EXPECT_EQ(events.of<EpochEnded>().size(), 30u);
+  EXPECT_EQ(events.of<EpochEnded>().size(), events.of<TrainStarted>().at(0).recipe.epochs);
   EXPECT_EQ(events.of<TrainStarted>()[0].recipe.trainable, Trainable::Head);
   EXPECT_GT(accuracy_on(*spec.hub), 0.8);
   EXPECT_EQ(learner->status().state, LearnerState::Collecting);
@@ -358,14 +358,16 @@ TEST(Learner, TheSameStreamTwiceGivesTheSameBits) {
   EXPECT_EQ(hashes[0], hashes[1]);
 }
 
-TEST(Learner, WithFortyPercentOfWrongLabelsTheAccuracyDoesNotFallOrTheGateRefuses) {
+// Two labels of five are wrong from the first run on, half of them each other class. How much accuracy that costs.
+double cost_of_wrong_labels(unsigned seed, double significance) {
   const TemporaryFolder folder;
   Events events;
   LearnerSpec spec = learner_spec(folder);
   spec.rules.instant_head = InstantHeadKind::Off;
+  spec.rules.gate.significance = significance;
   const auto learner = started(spec, events);
-  SceneStream stream;
-  stream.play(*learner, 24);
+  SceneStream stream(3, seed);
+  stream.play(*learner, 60);
   learner->train_now();
   learner->run_pending();
   const double before = accuracy_on(*spec.hub);
@@ -376,9 +378,19 @@ TEST(Learner, WithFortyPercentOfWrongLabelsTheAccuracyDoesNotFallOrTheGateRefuse
   }
   learner->train_now();
   learner->run_pending();
-  ASSERT_EQ(events.of<Gated>().size(), 2u);
-  const bool refused = events.of<Gated>()[1].outcome.verdict != GateVerdict::Promoted;
-  EXPECT_TRUE(refused || accuracy_on(*spec.hub) >= before - 0.02) << accuracy_on(*spec.hub) << " after " << before;
+  EXPECT_EQ(events.of<Gated>().size(), 2u);
+  return before - accuracy_on(*spec.hub);
+}
+
+TEST(Learner, WithFortyPercentOfWrongLabelsTheAccuracyDoesNotFallInMostStreams) {
+  int falls = 0;
+  for (unsigned seed = 1; seed <= 10; ++seed) falls += cost_of_wrong_labels(seed, 1) > 0.02;
+  RecordProperty("falls_of_ten", falls);
+  EXPECT_LE(falls, 2);
+}
+
+TEST(Learner, WithFortyPercentOfWrongLabelsASignificantGateLetsNoAccuracyFall) {
+  for (unsigned seed = 1; seed <= 5; ++seed) EXPECT_LE(cost_of_wrong_labels(seed, 0.05), 0.02) << "stream " << seed;
 }
 
 TEST(Learner, LearnsAThousandClasses) {
