@@ -101,21 +101,6 @@ void install_read_only_properties(GObjectClass* object_class) {
 
 // ---- Life ----
 
-// A private hub begins anew with every start; a shared one lives from READY on.
-std::shared_ptr<ModelHub> join_hub(ClassifyState& state) {
-  const std::string id = state.settings.text("model-instance-id");
-  std::shared_ptr<ModelHub> hub;
-  {
-    const std::scoped_lock guard(state.lock);
-    hub = state.hub;
-  }
-  if (!hub || id.empty() || id != state.hub_id) hub = ModelHub::acquire(id);
-  state.hub_id = id;
-  const std::scoped_lock guard(state.lock);
-  state.hub.swap(hub);
-  return state.hub;
-}
-
 Status start(GstResnetVideoAnalyzer* analyzer) {
   auto* self = GST_RESNET_CLASSIFY(analyzer);
   ClassifyState& state = *self->state;
@@ -127,7 +112,8 @@ Status start(GstResnetVideoAnalyzer* analyzer) {
   const ModelSlot::Listener listener{[self](const ModelInfo& info) { report_model_changed(self, info); },
                                      [self](const Error& error) { report_model_failed(self, error); }};
   state.stats.reset();
-  Result<std::unique_ptr<ModelSlot>> slot = ModelSlot::open(join_hub(state), std::move(*request), listener);
+  Result<std::unique_ptr<ModelSlot>> slot =
+      ModelSlot::open(state.hub.join(state.settings.text("model-instance-id")), std::move(*request), listener);
   if (!slot) return slot.error();
   state.streaming_slot = std::move(*slot);
   state.judge.reset();
@@ -151,14 +137,10 @@ void stop(GstResnetVideoAnalyzer* analyzer) {
 
 GstStateChangeReturn change_state(GstElement* element, GstStateChange transition) {
   ClassifyState& state = *GST_RESNET_CLASSIFY(element)->state;
-  if (transition == GST_STATE_CHANGE_NULL_TO_READY) join_hub(state);
+  if (transition == GST_STATE_CHANGE_NULL_TO_READY) state.hub.join(state.settings.text("model-instance-id"));
   const GstStateChangeReturn result =
       GST_ELEMENT_CLASS(gst_resnet_classify_parent_class)->change_state(element, transition);
-  if (transition == GST_STATE_CHANGE_READY_TO_NULL) {
-    std::shared_ptr<ModelHub> hub;  // let go after the lock
-    const std::scoped_lock guard(state.lock);
-    hub.swap(state.hub);
-  }
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL) state.hub.leave();
   return result;
 }
 
@@ -212,7 +194,9 @@ static void gst_resnet_classify_class_init(GstResnetClassifyClass* klass) {
   analyzer_class->analyze = [](GstResnetVideoAnalyzer* analyzer, const VideoFrame& frame) {
     return classify_frame(GST_RESNET_CLASSIFY(analyzer), frame);
   };
-  analyzer_class->reset = [](GstResnetVideoAnalyzer* analyzer) { GST_RESNET_CLASSIFY(analyzer)->state->judge.reset(); };
+  analyzer_class->reset = [](GstResnetVideoAnalyzer* analyzer, ResetReason, const std::string&) {
+    GST_RESNET_CLASSIFY(analyzer)->state->judge.reset();
+  };
   analyzer_class->finish = [](GstResnetVideoAnalyzer* analyzer) { report_stats(GST_RESNET_CLASSIFY(analyzer)); };
   analyzer_class->renegotiated = [](GstResnetVideoAnalyzer* analyzer) {
     GST_RESNET_CLASSIFY(analyzer)->state->ask_about_overlay = true;

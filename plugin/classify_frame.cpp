@@ -185,13 +185,7 @@ Result<StructurePtr> classify_sample(GstResnetClassify* self, GstSample* sample)
   ClassifyState& state = *self->state;
   const std::shared_ptr<ModelSlot> slot = state.current_slot();
   if (!slot) return Error{ErrorCode::NotFound, "classify-sample: there is no model", "set the element to PAUSED first"};
-  GstCaps* caps = sample ? gst_sample_get_caps(sample) : nullptr;
-  GstBuffer* buffer = sample ? gst_sample_get_buffer(sample) : nullptr;
-  GstVideoInfo info;
-  if (!caps || !buffer || !gst_video_info_from_caps(&info, caps))
-    return Error{ErrorCode::InvalidArgument, "classify-sample: the sample holds no video frame",
-                 "give it a buffer and video/x-raw caps"};
-  const Result<MappedFrame> mapped = MappedFrame::map(buffer, info, Orientation::Normal);
+  const Result<MappedFrame> mapped = MappedFrame::map_sample(sample, "classify-sample");
   if (!mapped) return mapped.error();
   const Result<ModelSlot::SampleOutcome> outcome = slot->classify_sample(mapped->view());
   if (!outcome) return outcome.error();
@@ -202,6 +196,7 @@ Result<StructurePtr> classify_sample(GstResnetClassify* self, GstSample* sample)
   rule.smoothing = Smoothing::None;
   rule.min_dwell_ns = 0;
   const Verdict verdict{Smoother().apply(rule, outcome->judgement, 0), outcome->generation, 0, {}};
+  const GstBuffer* buffer = gst_sample_get_buffer(sample);
   const FrameTime time{GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer), GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE};
   StructurePtr structure = event_structure("classify-sample");
   set_verdict_fields(structure.get(), verdict, {time, ""});

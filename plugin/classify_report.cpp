@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <array>
 
+#include "action_signal.h"
 #include "classify_state.h"
 #include "error_report.h"
+#include "message_fields.h"
 
 namespace resnetft {
 namespace {
@@ -11,9 +13,7 @@ std::array<guint, static_cast<size_t>(ClassifySignal::Last)> signals;
 
 guint& signal_id(ClassifySignal signal) { return signals[static_cast<size_t>(signal)]; }
 
-void post(GstResnetClassify* self, StructurePtr structure) {
-  gst_element_post_message(GST_ELEMENT(self), gst_message_new_element(GST_OBJECT(self), structure.release()));
-}
+void post(GstResnetClassify* self, StructurePtr structure) { post_structure(GST_ELEMENT(self), std::move(structure)); }
 
 StructurePtr verdict_event(const char* event, const Verdict& verdict, const VerdictPlace& place) {
   StructurePtr structure = event_structure(event);
@@ -45,21 +45,12 @@ GstStructure* run_sample(GstResnetClassify* self, GstSample* sample) {
   return nullptr;
 }
 
-constexpr auto kAction = static_cast<GSignalFlags>(G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION);
-
-guint action(GType type, const char* name, GCallback handler, GType result, guint parameters, GType parameter) {
-  GClosure* closure = g_cclosure_new(handler, nullptr, nullptr);
-  return g_signal_newv(name, type, kAction, closure, nullptr, nullptr, nullptr, result, parameters, &parameter);
-}
-
 }  // namespace
 
 void install_classify_signals(GType type) {
-  signal_id(ClassifySignal::LoadModel) =
-      action(type, "load-model", G_CALLBACK(swap_model), G_TYPE_BOOLEAN, 1, G_TYPE_STRING);
-  signal_id(ClassifySignal::Rollback) = action(type, "rollback", G_CALLBACK(roll_back), G_TYPE_BOOLEAN, 0, G_TYPE_NONE);
-  signal_id(ClassifySignal::ClassifySample) =
-      action(type, "classify-sample", G_CALLBACK(run_sample), GST_TYPE_STRUCTURE, 1, GST_TYPE_SAMPLE);
+  install_action(type, "load-model", G_CALLBACK(swap_model), G_TYPE_BOOLEAN, {G_TYPE_STRING});
+  install_action(type, "rollback", G_CALLBACK(roll_back), G_TYPE_BOOLEAN, {});
+  install_action(type, "classify-sample", G_CALLBACK(run_sample), GST_TYPE_STRUCTURE, {GST_TYPE_SAMPLE});
   signal_id(ClassifySignal::ModelChanged) =
       g_signal_new("model-changed", type, G_SIGNAL_RUN_LAST, 0, nullptr, nullptr, nullptr, G_TYPE_NONE, 2,
                    G_TYPE_UINT64, GST_TYPE_STRUCTURE | G_SIGNAL_TYPE_STATIC_SCOPE);
@@ -90,8 +81,7 @@ void report_model_changed(GstResnetClassify* self, const ModelInfo& info) {
 
 void report_model_failed(GstResnetClassify* self, const Error& error) {
   StructurePtr structure = event_structure("model-load-failed");
-  gst_structure_set(structure.get(), "code", G_TYPE_STRING, std::string(error_name(error.code)).c_str(), "message",
-                    G_TYPE_STRING, error.message.c_str(), "hint", G_TYPE_STRING, error.hint.c_str(), nullptr);
+  set_error_fields(structure.get(), error);
   post(self, std::move(structure));
   post_warning(GST_ELEMENT(self), error);
 }

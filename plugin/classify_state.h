@@ -12,6 +12,7 @@
 #include "base/options.h"
 #include "classify.h"
 #include "frame_judge.h"
+#include "hub_seat.h"
 #include "judgement_writer.h"
 #include "model_slot.h"
 #include "overlay.h"
@@ -27,10 +28,10 @@ struct ClassifyState {
   StageStats stats;
   std::atomic<bool> ask_about_overlay = true;
 
-  std::mutex lock;  // for the two below; held only to copy them
-  std::shared_ptr<ModelHub> hub;
+  HubSeat hub;
+
+  std::mutex lock;                  // for the one below; held only to copy it
   std::shared_ptr<ModelSlot> slot;  // from start() to stop()
-  std::string hub_id;               // start() and change_state only
 
   // Streaming thread only (and start(), when there is none).
   std::shared_ptr<ModelSlot> streaming_slot;
@@ -53,7 +54,7 @@ Result<FrameWork> classify_frame(GstResnetClassify* self, const VideoFrame& fram
 // `sample` classified in the caller's thread: a `resnetclassify` structure with event classify-sample.
 Result<StructurePtr> classify_sample(GstResnetClassify* self, GstSample* sample);
 
-enum class ClassifySignal { LoadModel, Rollback, ClassifySample, ModelChanged, LabelChanged, Last };
+enum class ClassifySignal { ModelChanged, LabelChanged, Last };
 void install_classify_signals(GType type);
 
 // Messages and signals. No lock may be held.

@@ -114,6 +114,16 @@ Result<MappedFrame> MappedFrame::map(GstBuffer* buffer, const GstVideoInfo& info
   return mapped;
 }
 
+Result<MappedFrame> MappedFrame::map_sample(GstSample* sample, const char* action) {
+  GstCaps* caps = sample ? gst_sample_get_caps(sample) : nullptr;
+  GstBuffer* buffer = sample ? gst_sample_get_buffer(sample) : nullptr;
+  GstVideoInfo info;
+  if (!caps || !buffer || !gst_video_info_from_caps(&info, caps))
+    return Error{ErrorCode::InvalidArgument, std::string(action) + ": the sample holds no video frame",
+                 "give it a buffer and video/x-raw caps"};
+  return map(buffer, info, Orientation::Normal);
+}
+
 MappedFrame::MappedFrame(MappedFrame&& other) noexcept : frame_(other.frame_), view_(other.view_) {
   other.frame_.buffer = nullptr;
 }

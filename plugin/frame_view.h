@@ -21,6 +21,8 @@ class MappedFrame {
  public:
   // Incompatible for a format that is not in the list; Io where the buffer cannot be mapped or is too small.
   static Result<MappedFrame> map(GstBuffer* buffer, const GstVideoInfo& info, Orientation orientation);
+  // The frame of a sample that outlives this; null for none. InvalidArgument, beginning with `action`: it holds none.
+  static Result<MappedFrame> map_sample(GstSample* sample, const char* action);
   MappedFrame(MappedFrame&& other) noexcept;
   MappedFrame& operator=(MappedFrame&&) = delete;
   ~MappedFrame();

@@ -1,39 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "judgement_writer.h"
 
+#include "message_fields.h"
+
 namespace resnetft {
 namespace {
-
-// Labels are values, never field names: they may hold anything.
-GValue array_of_classes(std::span<const ScoredClass> classes) {
-  GValue array = G_VALUE_INIT;
-  g_value_init(&array, GST_TYPE_ARRAY);
-  for (const ScoredClass& scored : classes) {
-    GValue item = G_VALUE_INIT;
-    g_value_init(&item, GST_TYPE_STRUCTURE);
-    g_value_take_boxed(&item, gst_structure_new("class", "label", G_TYPE_STRING, scored.label.c_str(), "label-id",
-                                                G_TYPE_INT, static_cast<gint>(scored.label_id), "confidence",
-                                                G_TYPE_DOUBLE, scored.confidence, nullptr));
-    gst_value_array_append_and_take_value(&array, &item);
-  }
-  return array;
-}
-
-GValue array_of_floats(std::span<const float> values) {
-  GValue array = G_VALUE_INIT;
-  g_value_init(&array, GST_TYPE_ARRAY);
-  for (const float value : values) {
-    GValue item = G_VALUE_INIT;
-    g_value_init(&item, G_TYPE_FLOAT);
-    g_value_set_float(&item, value);
-    gst_value_array_append_and_take_value(&array, &item);
-  }
-  return array;
-}
-
-void take_array(GstStructure* structure, const char* name, GValue array) {
-  gst_structure_take_value(structure, name, &array);
-}
 
 void set_region_fields(GstStructure* structure, const FoundRegion& region) {
   const Region& rectangle = region.judged.rectangle;
@@ -57,13 +28,13 @@ void set_verdict_fields(GstStructure* structure, const Verdict& verdict, const V
                     G_TYPE_STRING, best.label.c_str(), "label-id", G_TYPE_INT, static_cast<gint>(best.label_id),
                     "confidence", G_TYPE_DOUBLE, best.confidence, "model-generation", G_TYPE_UINT64,
                     guint64{verdict.generation}, "age-frames", G_TYPE_UINT, verdict.age_frames, nullptr);
-  take_array(structure, "top", array_of_classes(verdict.judgement.top));
+  set_classes(structure, "top", verdict.judgement.top);
   if (place.region) set_region_fields(structure, *place.region);
 }
 
 void set_feature_fields(GstStructure* structure, const Judgement& judgement) {
-  take_array(structure, "embedding", array_of_floats(judgement.embedding));
-  take_array(structure, "logits", array_of_floats(judgement.logits));
+  set_floats(structure, "embedding", judgement.embedding);
+  set_floats(structure, "logits", judgement.logits);
 }
 
 StructurePtr event_structure(const char* event) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "classify.h"
+#include "finetune.h"
 #include "judgement_writer.h"
 #include "resnetft/log.h"
 
@@ -33,7 +34,8 @@ gboolean plugin_init(GstPlugin* plugin) {
   GST_DEBUG_CATEGORY_INIT(resnetft_debug, "resnetft", 0, "the library behind the resnet elements");
   resnetft::set_log_sink(log_line);
   resnetft::register_classification_meta();
-  return gst_element_register(plugin, "resnetclassify", GST_RANK_NONE, GST_TYPE_RESNET_CLASSIFY);
+  return gst_element_register(plugin, "resnetclassify", GST_RANK_NONE, GST_TYPE_RESNET_CLASSIFY) &&
+         gst_element_register(plugin, "resnetfinetune", GST_RANK_NONE, GST_TYPE_RESNET_FINETUNE);
 }
 
 }  // namespace

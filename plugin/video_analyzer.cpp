@@ -34,6 +34,7 @@ using resnetft::Error;
 using resnetft::ErrorCode;
 using resnetft::FrameTime;
 using resnetft::FrameWork;
+using resnetft::ResetReason;
 using resnetft::Result;
 using resnetft::Status;
 using resnetft::VideoAnalyzerState;
@@ -63,9 +64,9 @@ Result<T> guarded(Call call) {
   }
 }
 
-void reset_stream(GstResnetVideoAnalyzer* self) {
+void reset_stream(GstResnetVideoAnalyzer* self, ResetReason reason) {
   self->state->lateness.reset();
-  class_of(self)->reset(self);
+  class_of(self)->reset(self, reason, self->state->stream_id);
 }
 
 // ---- Frames ----
@@ -94,7 +95,7 @@ void before_transform(GstBaseTransform* transform, GstBuffer* buffer) {
   const bool passthrough = !class_of(self)->wants_frames(self);
   if (passthrough == static_cast<bool>(gst_base_transform_is_passthrough(transform))) return;
   gst_base_transform_set_passthrough(transform, passthrough);
-  class_of(self)->reset(self);
+  class_of(self)->reset(self, ResetReason::Switched, self->state->stream_id);
   gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
 }
 
@@ -137,7 +138,7 @@ gboolean sink_event(GstBaseTransform* transform, GstEvent* event) {
       gst_event_parse_stream_start(event, &stream_id);
       self->state->stream_id = stream_id ? stream_id : "";
       self->state->orientation = resnetft::Orientation::Normal;
-      reset_stream(self);
+      reset_stream(self, ResetReason::StreamStart);
       break;
     }
     case GST_EVENT_TAG:
@@ -148,7 +149,7 @@ gboolean sink_event(GstBaseTransform* transform, GstEvent* event) {
       break;
     case GST_EVENT_FLUSH_STOP:
       self->state->interrupted = false;
-      reset_stream(self);
+      reset_stream(self, ResetReason::FlushStop);
       break;
     case GST_EVENT_EOS:
       class_of(self)->finish(self);
@@ -284,7 +285,7 @@ static void gst_resnet_video_analyzer_class_init(GstResnetVideoAnalyzerClass* kl
   klass->stop = nothing;
   klass->wants_frames = [](GstResnetVideoAnalyzer*) { return true; };
   klass->analyze = [](GstResnetVideoAnalyzer*, const VideoFrame&) -> Result<FrameWork> { return FrameWork::Passed; };
-  klass->reset = nothing;
+  klass->reset = [](GstResnetVideoAnalyzer*, ResetReason, const std::string&) {};
   klass->finish = nothing;
   klass->renegotiated = nothing;
 }

@@ -35,6 +35,9 @@ struct VideoFrame {
   bool reverse;  // the segment's rate is below 0
 };
 
+// Why what was carried from frame to frame is void. Switched: wants_frames() says otherwise than for the frame before.
+enum class ResetReason { StreamStart, FlushStop, Switched };
+
 // What analyze() did with a frame: only Worked counts for the latency.
 enum class FrameWork { Passed, Worked };
 
@@ -58,9 +61,8 @@ struct GstResnetVideoAnalyzerClass {
   bool (*wants_frames)(GstResnetVideoAnalyzer* self);
   // An error ends the stream: it is posted once, and GST_FLOW_ERROR goes upstream.
   resnetft::Result<resnetft::FrameWork> (*analyze)(GstResnetVideoAnalyzer* self, const resnetft::VideoFrame& frame);
-  // A new stream or the end of a flush: what was carried from frame to frame is void.
-  void (*reset)(GstResnetVideoAnalyzer* self);
-  // EOS, before it goes on.
+  void (*reset)(GstResnetVideoAnalyzer* self, resnetft::ResetReason reason, const std::string& stream_id);
+  // EOS, before it goes on; may wait until gst_resnet_video_analyzer_interrupted().
   void (*finish)(GstResnetVideoAnalyzer* self);
   // The output's caps or what is downstream of them may have changed.
   void (*renegotiated)(GstResnetVideoAnalyzer* self);

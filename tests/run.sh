@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}  # else it leaves out what uses a precompiled header
 tools/setup.sh
 # Others than Debian 12's format a few lines otherwise.
-if [[ $(clang-format --version) == *' 14.'* ]]; then clang-format --dry-run --Werror $(git ls-files '*.cpp' '*.h')
+if [[ $(clang-format --version) == *' 14.'* ]]; then clang-format --dry-run --Werror $(git ls-files '*.cpp' '*.h' '*.cu')
 else echo "tests: the format was not checked: clang-format 14 defines it, this is $(clang-format --version)"
 fi
 [ -e build/build.ninja ] || meson setup build --werror

@@ -7,6 +7,7 @@
 #include "data/split.h"
 #include "dataset.h"
 #include "json_text.h"
+#include "train/mix.h"
 #include "train/recipe.h"
 
 namespace resnetft::tool {
@@ -14,12 +15,14 @@ namespace {
 
 constexpr int kGap = 4, kQuality = 92;
 constexpr int kUsualSide = 224, kSmallSide = 64;
-constexpr std::string_view kRecipeRows[] = {"train-crop-size", "crop",         "scale-min",   "hflip",
-                                            "color-jitter",    "auto-augment", "random-erase"};
+constexpr std::string_view kRecipeRows[] = {"train-crop-size", "crop",         "scale-min",
+                                            "hflip",           "color-jitter", "auto-augment",
+                                            "random-erase",    "mixup-alpha",  "cutmix-alpha"};
 
 // The Recipe that the options say; sides that stay 0 follow the pictures.
 Result<Recipe> recipe_of(const CommandLine& line) {
   Recipe recipe;
+  recipe.seed = line.number("seed");
   for (const std::string_view name : kRecipeRows)
     if (line.given(name))
       if (Status status = set_recipe_option(recipe, name, line.text(name)); !status) return status.error();
@@ -80,9 +83,11 @@ class Sheet {
   std::vector<uint8_t> pixels_;
 };
 
+using Pictures = std::vector<std::pair<size_t, DecodedImage>>;  // each with its index in the data
+
 // The first pictures of a shuffled order that can be decoded.
-std::vector<std::pair<size_t, DecodedImage>> some_pictures(const Dataset& data, size_t count, uint64_t seed) {
-  std::vector<std::pair<size_t, DecodedImage>> pictures;
+Pictures some_pictures(const Dataset& data, size_t count, uint64_t seed) {
+  Pictures pictures;
   for (const size_t index : shuffled_order(data.size(), seed, 0)) {
     if (pictures.size() == count) break;
     const Result<DecodedImage> image = data.get(index);
@@ -92,17 +97,37 @@ std::vector<std::pair<size_t, DecodedImage>> some_pictures(const Dataset& data, 
   return pictures;
 }
 
-Status draw_row(Sheet& sheet, int row, size_t index, const ImageView& image, const PreprocessSpec& output,
-                Augmenter& augmenter, int views) {
-  std::vector<float> tensor(static_cast<size_t>(output.crop_width) * static_cast<size_t>(output.crop_height) * 3);
+std::vector<float> empty_tensor(const PreprocessSpec& output) {
+  return std::vector<float>(static_cast<size_t>(output.crop_width) * static_cast<size_t>(output.crop_height) * 3);
+}
+
+// What evaluation sees.
+Status draw_plain(Sheet& sheet, const Pictures& pictures, const PreprocessSpec& output) {
   Result<Preprocessor> evaluation = Preprocessor::create(output);
   if (!evaluation) return evaluation.error();
-  if (Status status = evaluation->to_tensor(image, tensor, TensorLayout::Nhwc); !status) return status;
-  sheet.put(0, row, tensor, output);
-  for (int view = 0; view < views; ++view) {
-    const Status status = augmenter.to_tensor(image, static_cast<uint32_t>(view), static_cast<uint32_t>(index), tensor);
+  std::vector<float> tensor = empty_tensor(output);
+  for (size_t row = 0; row < pictures.size(); ++row) {
+    if (Status status = evaluation->to_tensor(pictures[row].second.view, tensor, TensorLayout::Nhwc); !status)
+      return status;
+    sheet.put(0, static_cast<int>(row), tensor, output);
+  }
+  return Status::success();
+}
+
+// What an epoch sees, as if the pictures were a batch.
+Status draw_view(Sheet& sheet, const Pictures& pictures, const Recipe& recipe, const PreprocessSpec& output,
+                 Augmenter& augmenter, uint32_t epoch) {
+  std::vector<std::vector<float>> batch(pictures.size(), empty_tensor(output));
+  for (size_t row = 0; row < pictures.size(); ++row) {
+    const auto& [index, image] = pictures[row];
+    const Status status = augmenter.to_tensor(image.view, epoch, static_cast<uint32_t>(index), batch[row]);
     if (!status) return status;
-    sheet.put(view + 1, row, tensor, output);
+  }
+  const MixDraw draw = draw_mix(recipe, epoch, 0, output.crop_width, output.crop_height);
+  for (size_t row = 0; row < batch.size(); ++row) {
+    std::vector<float> mixed = batch[row];
+    mix_picture(draw, batch[(row + batch.size() - 1) % batch.size()], mixed, output.crop_width);
+    sheet.put(static_cast<int>(epoch) + 1, static_cast<int>(row), mixed, output);
   }
   return Status::success();
 }
@@ -131,8 +156,7 @@ Result<int> preview_dataset(const CommandLine& line, const std::string& folder) 
   const Result<std::vector<DataPart>> parts = open_parts(folder);
   if (!parts) return parts.error();
   const Dataset& data = *parts->front().data;
-  const std::vector<std::pair<size_t, DecodedImage>> pictures =
-      some_pictures(data, line.number("images"), line.number("seed"));
+  const Pictures pictures = some_pictures(data, line.number("images"), line.number("seed"));
   if (pictures.empty())
     return Error{ErrorCode::CorruptFile, "no picture in '" + folder + "' can be decoded", "see ft-tool dataset verify"};
 
@@ -142,11 +166,9 @@ Result<int> preview_dataset(const CommandLine& line, const std::string& folder) 
   if (!augmenter) return augmenter.error();
   const int views = static_cast<int>(line.number("views")), rows = static_cast<int>(pictures.size());
   Sheet sheet(views + 1, rows, output.crop_width, output.crop_height);
-  for (int row = 0; row < rows; ++row) {
-    const auto& [index, image] = pictures[static_cast<size_t>(row)];
-    if (Status status = draw_row(sheet, row, index, image.view, output, *augmenter, views); !status)
-      return status.error();
-  }
+  if (Status status = draw_plain(sheet, pictures, output); !status) return status.error();
+  for (uint32_t epoch = 0; epoch < static_cast<uint32_t>(views); ++epoch)
+    if (Status status = draw_view(sheet, pictures, *recipe, output, *augmenter, epoch); !status) return status.error();
   if (Status status = sheet.write(*output_path); !status) return status.error();
   OrderedJson json;
   json["output"] = *output_path;

@@ -4,14 +4,13 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 
 #include "base/atomic_file.h"
 #include "data/dataset.h"
 #include "data/decode_ahead.h"
-#include "data/image_folder.h"
 #include "infer/judge.h"
 #include "json_text.h"
+#include "judged_data.h"
 #include "mistakes.h"
 #include "model_source.h"
 #include "terminal.h"
@@ -22,56 +21,15 @@
 namespace resnetft::tool {
 namespace {
 
-// Each class id of a folder as the model counts it, and a label for each class of the model.
-struct LabelMap {
-  std::vector<size_t> class_ids;
-  std::vector<std::string> labels;
-};
-
-Result<LabelMap> take_folders_as_labels(const LabelledFolder& folder, const Model& model) {
-  const size_t classes = static_cast<size_t>(model.card().num_classes);
-  if (folder.classes.size() != classes)
-    return Error{ErrorCode::Incompatible,
-                 "the weights carry no labels and have " + std::to_string(classes) + " classes, the data has " +
-                     std::to_string(folder.classes.size()) + ": " + listed(folder.classes),
-                 "pass --labels-file with a line for each class"};
-  say("the weights carry no labels: the sorted folders are taken, " + listed(folder.classes));
-  LabelMap map{{}, folder.classes};
-  for (size_t i = 0; i < classes; ++i) map.class_ids.push_back(i);
-  return map;
-}
-
-// By name. A label that two classes share (ImageNet has two) cannot be told from a folder.
-Result<LabelMap> match_folders(const LabelledFolder& folder, const Model& model) {
-  const std::vector<std::string>& labels = model.card().labels;
-  if (labels.empty()) return take_folders_as_labels(folder, model);
-  std::multimap<std::string, size_t> ids;
-  for (size_t i = 0; i < labels.size(); ++i) ids.emplace(labels[i], i);
-  LabelMap map{{}, labels};
-  std::vector<std::string> unknown, ambiguous;
-  for (const std::string& name : folder.classes) {
-    const size_t count = ids.count(name);
-    if (count == 0) unknown.push_back(name);
-    if (count > 1) ambiguous.push_back(name);
-    if (count == 1) map.class_ids.push_back(ids.find(name)->second);
-  }
-  const std::string hint = "rename the folders, or pass --labels-file with their names in the order of the classes";
-  if (!unknown.empty())
-    return Error{ErrorCode::Incompatible,
-                 "the model does not know the folders " + listed(unknown) + "; it knows " + listed(labels), hint};
-  if (!ambiguous.empty())
-    return Error{ErrorCode::Incompatible, "several classes of the model are called " + listed(ambiguous), hint};
-  return map;
-}
-
 // What one run counts.
 class Evaluator {
  public:
-  Evaluator(Classifier& classifier, LabelMap map)
-      : classifier_(classifier), map_(std::move(map)), meter_(map_.labels.size()) {}
+  // `data` has the model's classes.
+  Evaluator(Classifier& classifier, const Dataset& data)
+      : classifier_(classifier), data_(data), meter_(data.classes().size()) {}
 
-  // `files` are those of `pictures`, in order.
-  Status add(const std::vector<ReadPicture>& pictures, std::span<const LabelledFile> files) {
+  // The pictures of the data from `first` on.
+  Status add(const std::vector<ReadPicture>& pictures, size_t first) {
     std::vector<ImageView> views;
     for (const ReadPicture& picture : pictures)
       if (picture.image) views.push_back(picture.image->view);
@@ -80,7 +38,7 @@ class Evaluator {
     size_t next = 0;
     for (size_t i = 0; i < pictures.size(); ++i) {
       if (pictures[i].image) {
-        add_one(pictures[i].path, map_.class_ids[files[i].class_id], (*judgements)[next++]);
+        add_one(pictures[i].path, data_.class_id(first + i), (*judgements)[next++]);
       } else {
         ++failed_;
         say(to_string(pictures[i].image.error()));
@@ -90,7 +48,7 @@ class Evaluator {
   }
 
   ClassificationScores scores() const { return meter_.value(); }
-  const std::vector<std::string>& labels() const { return map_.labels; }
+  const std::vector<std::string>& labels() const { return data_.classes(); }
   const std::vector<Mistake>& mistakes() const { return mistakes_; }
   int64_t failed() const { return failed_; }
 
@@ -99,31 +57,24 @@ class Evaluator {
     meter_.add(truth, confidences(judgement.logits, classifier_.card().temperature));
     const ScoredClass& best = judgement.top.front();
     const size_t named = static_cast<size_t>(best.label_id);
-    if (named != truth) keep_worst(mistakes_, {path, map_.labels[truth], map_.labels[named], best.confidence, ""});
+    if (named != truth) keep_worst(mistakes_, {path, labels()[truth], labels()[named], best.confidence, ""});
   }
 
   Classifier& classifier_;
-  LabelMap map_;
+  const Dataset& data_;
   ClassificationMeter meter_;
   std::vector<Mistake> mistakes_;
   int64_t failed_ = 0;
 };
 
-Status run_all(const LabelledFolder& folder, Evaluator& evaluator, const CommandLine& line) {
+Status run_all(const Dataset& data, Evaluator& evaluator, const CommandLine& line) {
   const size_t batch_size = static_cast<size_t>(line.number("batch-size"));
-  size_t next = 0;
-  DecodeAhead pictures(
-      [&]() -> std::optional<std::string> {
-        return next < folder.files.size() ? std::optional(folder.files[next++].path) : std::nullopt;
-      },
-      worker_count(line), 2 * batch_size);
-  Progress progress("eval", static_cast<int64_t>(folder.files.size()));
-  std::span<const LabelledFile> files = folder.files;
-  while (!files.empty()) {
+  DecodeAhead pictures(data, worker_count(line), 2 * batch_size);
+  Progress progress("eval", static_cast<int64_t>(data.size()));
+  for (size_t first = 0; first < data.size(); first += batch_size) {
     if (interrupted()) return interrupted_error();
     const std::vector<ReadPicture> batch = pictures.next_batch(batch_size, true);
-    if (Status status = evaluator.add(batch, files); !status) return status;
-    files = files.subspan(batch.size());
+    if (Status status = evaluator.add(batch, first); !status) return status;
     progress.advance(static_cast<int64_t>(batch.size()));
   }
   return Status::success();
@@ -186,18 +137,16 @@ Result<int> run(const CommandLine& line) {
     return Error{ErrorCode::InvalidArgument, "unexpected '" + line.arguments().front() + "'", "pass --data FOLDER"};
   Result<std::shared_ptr<const Model>> model = open_model(line);
   if (!model) return model.error();
-  const Result<LabelledFolder> folder = list_labelled_images(line.text("data"));
-  if (!folder) return folder.error();
-  Result<LabelMap> map = match_folders(*folder, **model);
-  if (!map) return map.error();
+  const Result<DatasetPtr> data = open_labelled_folder(line.text("data"), (*model)->card());
+  if (!data) return data.error();
   const Result<std::unique_ptr<Classifier>> classifier = open_classifier(std::move(*model), line);
   if (!classifier) return classifier.error();
 
-  Evaluator evaluator(**classifier, std::move(*map));
+  Evaluator evaluator(**classifier, **data);
   const auto start = std::chrono::steady_clock::now();
-  if (Status status = run_all(*folder, evaluator, line); !status) return status.error();
+  if (Status status = run_all(**data, evaluator, line); !status) return status.error();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const double images_per_second = static_cast<double>(folder->files.size()) / seconds;
+  const double images_per_second = static_cast<double>((*data)->size()) / seconds;
 
   const Evaluation evaluation = evaluation_of(evaluator, **classifier, line, images_per_second);
   const std::string text = line.flag("json") ? to_json(evaluation, evaluator, **classifier, images_per_second)

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 // ft-tool inspect: what a weight file holds, and whether it is sound.
 #include <cmath>
+#include <filesystem>
+#include <map>
 #include <optional>
+#include <system_error>
 
 #include "base/hash.h"
+#include "base/mapped_file.h"
 #include "json_text.h"
 #include "model/architecture.h"
 #include "model/model_card.h"
@@ -74,6 +78,43 @@ OrderedJson tensors_json(const Weights& weights) {
   return list;
 }
 
+// SHA-256 -> path of the safetensors files in a folder; those that cannot be read are none.
+std::map<std::string, std::string> files_by_hash(const std::filesystem::path& folder) {
+  std::map<std::string, std::string> files;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (entry->path().extension() != ".safetensors") continue;
+    const Result<std::shared_ptr<const MappedFile>> file = MappedFile::open(entry->path().string());
+    if (file) files.emplace(sha256_hex((*file)->bytes()), entry->path().string());
+  }
+  return files;
+}
+
+// What the card's provenance names as its parent; empty: nothing.
+std::string parent_of(const ModelCard& card) {
+  const OrderedJson json = OrderedJson::parse(card.provenance_json, nullptr, false);
+  if (!json.is_object()) return "";
+  const auto parent = json.find("parent");
+  return parent != json.end() && parent->is_string() ? parent->get<std::string>() : "";
+}
+
+// Parent, its parent and so on, as far as the files lie in the same folder; the last one may have no file.
+OrderedJson ancestors_json(const Model& model, const std::string& path) {
+  OrderedJson line = OrderedJson::array();
+  std::string parent = parent_of(model.card());
+  if (parent.empty()) return line;
+  std::map<std::string, std::string> files = files_by_hash(std::filesystem::absolute(path).parent_path());
+  while (!parent.empty()) {
+    const auto file = files.extract(parent);  // taken out, so that no circle is walked twice
+    const std::string name = file ? std::filesystem::path(file.mapped()).filename().string() : "";
+    line.push_back({{"sha256", parent}, {"file", file ? OrderedJson(name) : OrderedJson()}});
+    if (!file) break;
+    const Result<std::shared_ptr<const Model>> ancestor = load_model(file.mapped());
+    parent = ancestor ? parent_of((*ancestor)->card()) : "";
+  }
+  return line;
+}
+
 OrderedJson model_json(const Model& model, const Weights& file) {
   const ModelCard& card = model.card();
   OrderedJson json;
@@ -132,6 +173,7 @@ Result<int> run(const CommandLine& line) {
   std::vector<Check> checks;
   if (model) {
     json = model_json(**model, *file);
+    if (OrderedJson ancestors = ancestors_json(**model, *path); !ancestors.empty()) json["ancestors"] = ancestors;
     const Result<std::shared_ptr<const FloatWeights>> weights = (*model)->weights();
     if (!weights) return weights.error();
     if (check) checks = run_checks((*model)->card(), **weights);

@@ -43,12 +43,14 @@ Result<DatasetPtr> open_labelled_folder(const std::string& folder, const ModelCa
   Result<DatasetPtr> data = open_image_folder(folder);
   if (!data) return data;
   if (!card.labels.empty()) return with_classes(std::move(*data), card.labels);
-  const size_t folders = (*data)->classes().size();
-  if (static_cast<int64_t>(folders) == card.num_classes) return data;
-  return Error{ErrorCode::Incompatible,
-               "the weights carry no labels and have " + std::to_string(card.num_classes) + " classes, the data has " +
-                   std::to_string(folders),
-               "pass --labels-file with a line for each class"};
+  const std::vector<std::string>& folders = (*data)->classes();
+  if (static_cast<int64_t>(folders.size()) != card.num_classes)
+    return Error{ErrorCode::Incompatible,
+                 "the weights carry no labels and have " + std::to_string(card.num_classes) +
+                     " classes, the data has " + std::to_string(folders.size()) + ": " + listed(folders),
+                 "pass --labels-file with a line for each class"};
+  say("the weights carry no labels: the sorted folders are taken, " + listed(folders));
+  return data;
 }
 
 Result<JudgedData> judge_data(const Dataset& data, Classifier& classifier, unsigned workers) {

@@ -18,7 +18,7 @@ struct JudgedData {
 };
 
 // FOLDER/CLASS/picture with the classes of `card`, matched by name; a card without labels takes the sorted folders
-// where there are as many. NotFound, Io; Incompatible lists the folders that the model does not know.
+// where there are as many, and says so. NotFound, Io; the errors of with_classes().
 Result<DatasetPtr> open_labelled_folder(const std::string& folder, const ModelCard& card);
 
 // `data` has the model's classes. Cancelled after a signal; the errors of classify().

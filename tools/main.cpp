@@ -14,8 +14,8 @@ namespace resnetft::tool {
 namespace {
 
 std::vector<Verb> verbs() {
-  return {predict_verb(), eval_verb(),    train_verb(),   lr_find_verb(), calibrate_verb(),
-          average_verb(), dataset_verb(), inspect_verb(), convert_verb(), benchmark_verb()};
+  return {predict_verb(), eval_verb(),    train_verb(),   lr_find_verb(),   calibrate_verb(), average_verb(),
+          dataset_verb(), inspect_verb(), convert_verb(), benchmark_verb(), live_verb(),      devices_verb()};
 }
 
 std::string overview() {

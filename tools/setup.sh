@@ -8,17 +8,20 @@ root=$PWD
 
 usage() {
   cat <<EOF
-usage: tools/setup.sh [--no-packages] [--help]
+usage: tools/setup.sh [--no-packages] [--cuda] [--help]
   --no-packages  leave Debian packages alone; fetch LibTorch and oneDNN only
+  --cuda         fetch what LibTorch's CUDA half needs too (2 GB); nothing in this version opens it yet
 EOF
 }
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: error: %s\n' "$1" >&2; [ $# -lt 2 ] || printf 'setup: %s\n' "$2" >&2; exit 1; }
 
 want_packages=yes
+want_cuda=no
 for argument in "$@"; do
   case $argument in
     --no-packages) want_packages=no ;;
+    --cuda) want_cuda=yes ;;
     --help | -h) usage; exit 0 ;;
     *) usage >&2; fail "unknown argument '$argument'" ;;
   esac
@@ -74,7 +77,8 @@ fetch() {
   mkdir -p subprojects/.wheels
   /usr/bin/python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
     --python-version 3.11 --implementation cp --abi cp311 --abi none \
-    --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 --platform manylinux_2_17_x86_64 \
+    --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_25_x86_64 --platform manylinux_2_18_x86_64 \
+    --platform manylinux_2_17_x86_64 --platform manylinux_2_12_x86_64 --platform manylinux2010_x86_64 \
     --platform manylinux2014_x86_64 --platform manylinux1_x86_64 \
     --dest subprojects/.wheels --requirement "$1" ||
     fail "downloading $2 failed" "check the network and pip's settings, then run this script again; or build with -Dlibtorch=PATH and -Donednn=PATH"
@@ -99,6 +103,13 @@ unpack_torch() {
     sha256sum tools/wheels.txt >"$1/.wheels.sha256"
 }
 
+# Beside LibTorch, where its CUDA half looks. The mark is written last: without it all is unpacked again.
+unpack_cuda() {
+  local wheel
+  for wheel in subprojects/.wheels/nvidia_*.whl; do unzip -q -o "$wheel" 'nvidia/*/lib/*' -d subprojects/libtorch || return 1; done
+  sha256sum tools/wheels-cuda.txt >subprojects/libtorch/.wheels-cuda.sha256
+}
+
 unpack_onednn() {
   local wheel
   for wheel in subprojects/.wheels/onednn_*.whl; do unzip -q -o "$wheel" '*.data/data/*' -d "$1/wheel" || return 1; done
@@ -116,6 +127,13 @@ if ! up_to_date subprojects/libtorch; then
   fetch tools/wheels.txt "LibTorch 2.11.0 (530 MB)"
   say "unpacking LibTorch"
   unpack_into subprojects/libtorch unpack_torch
+fi
+
+if [ "$want_cuda" = yes ] && ! sha256sum --check --status subprojects/libtorch/.wheels-cuda.sha256 2>/dev/null; then
+  rm -rf subprojects/.wheels
+  fetch tools/wheels-cuda.txt "the libraries of LibTorch's CUDA half (2 GB)"
+  say "unpacking them"
+  unpack_cuda || fail "unpacking into subprojects/libtorch failed" "free some disk space (5 GB), then run this script again"
 fi
 
 if ! pkg-config --exists 'dnnl >= 3.2' 2>/dev/null && ! [ -e /usr/include/oneapi/dnnl/dnnl_version.h ] ||

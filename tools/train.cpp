@@ -24,7 +24,8 @@ std::jthread watch_for_signals(std::stop_source& trainer) {
 // What the trainer says goes to the run's files and to whoever looks on. A file that cannot be written ends the run.
 class Observation {
  public:
-  Observation(RunFolder& folder, uint32_t epochs, bool json) : folder_(folder), epochs_(epochs), json_(json) {}
+  Observation(RunFolder& folder, TrainPlan& plan, bool json)
+      : folder_(folder), plan_(plan), epochs_(plan.recipe.head_epochs + plan.recipe.epochs), json_(json) {}
 
   TrainObserver observer(std::stop_source& trainer) {
     return {.epoch =
@@ -42,6 +43,14 @@ class Observation {
                 [this](const std::string& sentence) {
                   line_.clear();
                   say(sentence);
+                },
+            .resolved =
+                [this, &trainer](const Recipe& recipe, const std::string& why) {
+                  line_.clear();
+                  say(why);
+                  take_recipe(plan_, recipe, why);
+                  if (Status status = folder_.write_arguments(config_text(plan_.arguments)); !status)
+                    fail(status.error(), trainer);
                 }};
   }
   // What went wrong in a callback, or success.
@@ -58,14 +67,14 @@ class Observation {
   }
 
   RunFolder& folder_;
+  TrainPlan& plan_;
   uint32_t epochs_;
   bool json_;
   StatusLine line_;
   Status status_ = Status::success();
 };
 
-Result<TrainOutcome> train_observed(const TrainPlan& plan, const std::string& checkpoint, RunFolder& folder,
-                                    bool json) {
+Result<TrainOutcome> train_observed(TrainPlan& plan, const std::string& checkpoint, RunFolder& folder, bool json) {
   TrainSpec spec{.base = plan.base,
                  .card = plan.card,
                  .recipe = plan.recipe,
@@ -75,7 +84,7 @@ Result<TrainOutcome> train_observed(const TrainPlan& plan, const std::string& ch
                  .resume_file = checkpoint};
   std::stop_source trainer;
   const std::jthread watcher = watch_for_signals(trainer);
-  Observation observation(folder, plan.recipe.head_epochs + plan.recipe.epochs, json);
+  Observation observation(folder, plan, json);
   Result<TrainOutcome> outcome = train(spec, observation.observer(trainer), trainer.get_token());
   if (!observation.status()) return observation.status().error();
   return outcome;
@@ -133,6 +142,9 @@ Result<int> ending_of(const TrainOutcome& outcome) {
   }
   if (outcome.stopped == Stopped::Signal)
     return Error{ErrorCode::Cancelled, "stopped by a signal", "the same command with --resume auto goes on"};
+  if (outcome.stopped == Stopped::Time && !outcome.model)
+    return Error{ErrorCode::Cancelled, "--max-time was over before the first epoch: there is no model yet",
+                 "the same command with --resume auto and a longer --max-time goes on"};
   return 0;
 }
 
@@ -152,7 +164,7 @@ Result<int> run(const CommandLine& original) {
   Result<RunFolder> folder =
       RunFolder::open(line->text("output"), line->given("resume") ? RunStart::Resume : RunStart::New);
   if (!folder) return folder.error();
-  const Result<TrainPlan> plan = plan_training(*line);
+  Result<TrainPlan> plan = plan_training(*line);
   if (!plan) {
     folder->remove_if_empty();
     return plan.error();

@@ -5,6 +5,7 @@
 #include <array>
 #include <filesystem>
 
+#include "device/device_choice.h"
 #include "model/architecture.h"
 #include "model/network.h"
 #include "model_source.h"
@@ -78,15 +79,6 @@ constexpr std::array kAliases = {
 
 bool is_recipe_option(std::string_view name) { return find_option(recipe_options(), name) != nullptr; }
 
-Status check_device(const CommandLine& line) {
-  const std::string device = line.text("device");
-  if (device == "auto" || device == "cpu") return Status::success();
-  if (device.starts_with("cuda"))
-    return Error{ErrorCode::DeviceUnavailable, "device '" + device + "': this build trains on the CPU only",
-                 "pass --device cpu"};
-  return Error{ErrorCode::InvalidArgument, "unknown device '" + device + "'", "possible are: auto, cpu"};
-}
-
 Result<std::shared_ptr<const Model>> open_base(const CommandLine& line) {
   if (line.given("model-file")) return open_model(line);
   if (line.choice("arch") != 0) return std::shared_ptr<const Model>();
@@ -132,6 +124,13 @@ Status check_input(const ModelCard& card) {
   const Result<Network> network = build_network(*architecture, input.crop_width, input.crop_height, 1);
   if (!network) return network.error();
   return Status::success();
+}
+
+size_t head_features(const ModelCard& card) {
+  const Result<Architecture> architecture = find_architecture(card.architecture);
+  if (!architecture) return 0;
+  const std::vector<ParameterSpec> parameters = parameter_specs(*architecture, 1);
+  return static_cast<size_t>(parameters.at(parameters.size() - 2).shape.at(1));
 }
 
 void choose_normalization(const Recipe& recipe, ModelCard& card) {
@@ -219,6 +218,13 @@ Status check_train_option(const Option& option, const std::string& value) {
   return is_recipe_option(option.name) ? set_recipe_option(scratch, option.name, value) : check_value(option, value);
 }
 
+void take_recipe(TrainPlan& plan, const Recipe& recipe, const std::string& why) {
+  plan.recipe = recipe;
+  plan.decisions.push_back(why);
+  for (const auto& [name, value] : recipe_to_options(recipe))
+    std::ranges::find(plan.arguments, name, &std::pair<std::string, std::string>::first)->second = value;
+}
+
 Result<std::string> checkpoint_to_resume(const CommandLine& line) {
   if (!line.given("resume")) return std::string();
   std::error_code ignored;
@@ -235,7 +241,8 @@ Result<std::string> checkpoint_to_resume(const CommandLine& line) {
 
 Result<TrainPlan> plan_training(const CommandLine& line) {
   if (!line.given("data")) return Error{ErrorCode::InvalidArgument, "no data is named", "pass --data FOLDER"};
-  if (Status status = check_device(line); !status) return status.error();
+  const Result<Device> device = choose_device(line.text("device"), "training");
+  if (!device) return device.error();
   TrainPlan plan;
   if (Status status = read_recipe(line, plan.recipe); !status) return status.error();
   Result<std::shared_ptr<const Model>> base = open_base(line);
@@ -263,7 +270,9 @@ Result<TrainPlan> plan_training(const CommandLine& line) {
                                                 .classes = plan.card.labels.size(),
                                                 .input_width = train_size.width,
                                                 .input_height = train_size.height,
-                                                .has_base = plan.base != nullptr});
+                                                .has_base = plan.base != nullptr,
+                                                .validation_images = plan.data.validation->size(),
+                                                .head_features = head_features(plan.card)});
   plan.arguments = arguments_of(line, plan.recipe);
   return plan;
 }

@@ -38,6 +38,9 @@ struct TrainPlan {
 // Opens data and base. The errors of open_data() and load_model(); InvalidArgument, DeviceUnavailable.
 Result<TrainPlan> plan_training(const CommandLine& line);
 
+// What training found out: `plan` holds numbers where it said auto.
+void take_recipe(TrainPlan& plan, const Recipe& recipe, const std::string& why);
+
 // args.ini of these arguments.
 std::string config_text(const std::vector<std::pair<std::string, std::string>>& arguments);
 

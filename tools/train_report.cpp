@@ -70,6 +70,16 @@ std::string size_text(const PreprocessSpec& spec) {
   return formatted("%dx%d after a resize to %d", spec.crop_width, spec.crop_height, spec.resize);
 }
 
+const char* rate_unit(bool on_features) { return on_features ? "features/s" : "images/s"; }
+
+// Pictures went through the network, features only through what learned.
+std::string time_text(const TrainOutcome& outcome) {
+  std::string text = formatted("%.1f s, %.1f images/s", outcome.seconds, outcome.images_per_second);
+  if (outcome.features_per_second > 0)
+    text += formatted(" through the network, %.0f cached features/s", outcome.features_per_second);
+  return text;
+}
+
 // Of the base's evaluation before training, where there was one.
 const ClassificationScores* base_scores(const TrainOutcome& outcome) {
   for (const EpochReport& report : outcome.history)
@@ -92,7 +102,7 @@ Facts run_facts(const FinishedRun& run) {
       formatted("epoch %u of %u", outcome.best_epoch, outcome.epochs) +
           (run.plan.recipe.model_ema ? (outcome.best_is_ema ? ", the averaged weights" : ", the plain weights") : ""));
   facts.emplace_back("stopped", std::string(stopped_name(outcome.stopped)));
-  facts.emplace_back("time", formatted("%.1f s, %.1f images/s", outcome.seconds, outcome.images_per_second));
+  facts.emplace_back("time", time_text(outcome));
   return facts;
 }
 
@@ -107,16 +117,16 @@ std::string epoch_line(const EpochReport& report, uint32_t epochs) {
     text += formatted("  averaged: loss %.4f  top-1 %.4f", report.validation_ema->loss, report.validation_ema->top1);
   text += report.is_best ? " *" : "  ";
   if (report.epoch > 0)
-    text +=
-        formatted("  lr %.3g  %.0f images/s  %.1f s", report.learning_rate, report.images_per_second, report.seconds);
+    text += formatted("  lr %.3g  %.0f %s  %.1f s", report.learning_rate, report.rate, rate_unit(report.on_features),
+                      report.seconds);
   return text + "\n";
 }
 
 std::string progress_line(const TrainProgress& progress) {
   std::string text = progress.phase == "train" || progress.phase.empty() ? "" : progress.phase + "  ";
-  text += formatted("epoch %u/%u  %llu/%llu  %.0f images/s", progress.epoch, progress.epochs,
+  text += formatted("epoch %u/%u  %llu/%llu  %.0f %s", progress.epoch, progress.epochs,
                     static_cast<unsigned long long>(progress.step), static_cast<unsigned long long>(progress.steps),
-                    progress.images_per_second);
+                    progress.rate, rate_unit(progress.on_features));
   if (progress.phase == "train") text += formatted("  loss %.4f", progress.loss);
   return text + formatted("  %.0f s left", progress.seconds_left);
 }
@@ -133,6 +143,7 @@ std::string run_to_json(const FinishedRun& run) {
   json["ece"] = scores.ece;
   json["seconds"] = run.outcome.seconds;
   json["images-per-second"] = run.outcome.images_per_second;
+  json["features-per-second"] = run.outcome.features_per_second;
   json["model-file"] = run.model_file;
   json["stopped"] = stopped_name(run.outcome.stopped);
   json["skipped-images"] = run.outcome.skipped_images;
@@ -150,8 +161,7 @@ std::string run_to_text(const FinishedRun& run) {
   if (!run.calibration.why.empty()) text += run.calibration.why + "\n";
   if (run.outcome.skipped_images > 0)
     text += std::to_string(run.outcome.skipped_images) + " pictures could not be decoded and were left out\n";
-  return text + formatted("%.1f s, %.1f images/s; wrote ", run.outcome.seconds, run.outcome.images_per_second) +
-         run.model_file + "\n";
+  return text + time_text(run.outcome) + "; wrote " + run.model_file + "\n";
 }
 
 std::string run_to_html(const FinishedRun& run) {

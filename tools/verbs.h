@@ -16,5 +16,7 @@ Verb inspect_verb();
 Verb convert_verb();
 Verb dataset_verb();
 Verb benchmark_verb();
+Verb live_verb();
+Verb devices_verb();
 
 }  // namespace resnetft::tool

@@ -33,6 +33,8 @@ struct Option {
 
 // The properties of resnetclassify that are not read-only, in the order of the README's table.
 std::span<const Option> classify_options();
+// Those of resnetfinetune.
+std::span<const Option> finetune_options();
 
 // The row of that name, or none.
 const Option* find_option(std::span<const Option> options, std::string_view name);

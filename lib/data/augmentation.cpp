@@ -76,6 +76,17 @@ Region stored_region(Region part, const ImageView& image) {
   return {whole.x + part.x, whole.y + part.y, part.width, part.height};
 }
 
+// Where PadAndCrop's window comes to lie over the picture.
+struct Shift {
+  int x, y;
+};
+Shift draw_shift(CounterRandom& random, Size size) {
+  const int pad_x = size.width / kPadShare, pad_y = size.height / kPadShare;
+  const int x = static_cast<int>(random.below(static_cast<uint32_t>(2 * pad_x + 1))) - pad_x;
+  const int y = static_cast<int>(random.below(static_cast<uint32_t>(2 * pad_y + 1))) - pad_y;
+  return {x, y};
+}
+
 void flip_rows(std::span<uint8_t> pixels, int width) {
   const size_t row_bytes = static_cast<size_t>(width) * 3;
   for (size_t row = 0; row < pixels.size(); row += row_bytes)
@@ -130,21 +141,40 @@ struct Augmenter::State {
     return CounterRandom(seed, kAugmentationStream, epoch, index);
   }
 
+  Region draw_region(const ImageView& image, CounterRandom& random) const {
+    return stored_region(draw_resized_crop(random, spec.scale_min, turned_size(image)), image);
+  }
+
+  bool draw_flip(CounterRandom& random) const { return random.uniform() < spec.flip; }
+
+  // In the order in which to_tensor() draws.
+  AugmentDraw draw(const ImageView& image, CounterRandom& random) const {
+    const bool resized_crop = spec.crop == CropKind::RandomResizedCrop;
+    AugmentDraw drawn{resized_crop ? stretch.spec() : evaluation.spec(), region_of(image), {}};
+    if (resized_crop) drawn.region = draw_region(image, random);
+    if (spec.crop == CropKind::PadAndCrop) {
+      const Shift shift = draw_shift(random, size);
+      drawn.change.shift_x = shift.x;
+      drawn.change.shift_y = shift.y;
+    }
+    drawn.change.flip = draw_flip(random);
+    drawn.change.erased = draw_erased(random, spec.random_erase, size).value_or(Region{});
+    return drawn;
+  }
+
   Status crop(const ImageView& image, CounterRandom& random, std::span<uint8_t> target) {
     if (spec.crop == CropKind::None) return evaluation.to_pixels(image, target);
     if (spec.crop == CropKind::PadAndCrop) return pad_and_crop(image, random, target);
     if (image.width < 1 || image.height < 1) return evaluation.to_pixels(image, target);  // which says so
     ImageView part = image;
-    part.region = stored_region(draw_resized_crop(random, spec.scale_min, turned_size(image)), image);
+    part.region = draw_region(image, random);
     return stretch.to_pixels(part, target);
   }
 
   Status pad_and_crop(const ImageView& image, CounterRandom& random, std::span<uint8_t> target) {
     whole.resize(target.size());
     if (Status status = evaluation.to_pixels(image, whole); !status) return status;
-    const int pad_x = size.width / kPadShare, pad_y = size.height / kPadShare;
-    const int shift_x = static_cast<int>(random.below(static_cast<uint32_t>(2 * pad_x + 1))) - pad_x;
-    const int shift_y = static_cast<int>(random.below(static_cast<uint32_t>(2 * pad_y + 1))) - pad_y;
+    const auto [shift_x, shift_y] = draw_shift(random, size);
     std::ranges::fill(target, uint8_t{0});
     const int first_x = std::max(0, -shift_x), last_x = std::min(size.width, size.width - shift_x);
     for (int y = std::max(0, -shift_y); y < std::min(size.height, size.height - shift_y); ++y) {
@@ -156,7 +186,7 @@ struct Augmenter::State {
 
   Status draw_pixels(const ImageView& image, CounterRandom& random, std::span<uint8_t> target) {
     if (Status status = crop(image, random, target); !status) return status;
-    if (random.uniform() < spec.flip) flip_rows(target, size.width);
+    if (draw_flip(random)) flip_rows(target, size.width);
     const RgbPicture picture{target, size.width, size.height};
     if (spec.auto_augment == AutoAugment::TaWide) trivial_augment(picture, random);
     if (spec.color_jitter > 0) jitter_colors(picture, spec.color_jitter, random);
@@ -230,6 +260,16 @@ Status Augmenter::to_tensor(const ImageView& image, uint32_t epoch, uint32_t ind
   if (const std::optional<Region> erased = draw_erased(random, state.spec.random_erase, state.size))
     state.erase(*erased, tensor, layout);
   return Status::success();
+}
+
+Result<AugmentDraw> Augmenter::draw(const ImageView& image, uint32_t epoch, uint32_t index) const {
+  const AugmentSpec& spec = state_->spec;
+  if (spec.auto_augment != AutoAugment::None || spec.color_jitter > 0)
+    return Error{ErrorCode::Incompatible, "augmentation that changes colours", "it runs on the CPU only"};
+  if (image.width < 1 || image.height < 1)
+    return Error{ErrorCode::InvalidArgument, "a picture without pixels", "sides must be at least 1"};
+  CounterRandom random = state_->random(epoch, index);
+  return state_->draw(image, random);
 }
 
 }  // namespace resnetft

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "device/frame_change.h"
 #include "resnetft/error.h"
 #include "resnetft/preprocess.h"
 
@@ -49,6 +50,14 @@ struct AugmentSpec {
   bool operator==(const AugmentSpec&) const = default;
 };
 
+// What an Augmenter drew for one picture, for a device to do: the picture's part is preprocessed by `spec`, then
+// changed.
+struct AugmentDraw {
+  PreprocessSpec spec;
+  Region region;  // of the stored picture
+  FrameChange change;
+};
+
 // Not thread-safe; one for each worker.
 class Augmenter {
  public:
@@ -66,6 +75,11 @@ class Augmenter {
   // All of it, normalised.
   Status to_tensor(const ImageView& image, uint32_t epoch, uint32_t index, std::span<float> tensor,
                    TensorLayout layout = TensorLayout::Nhwc);
+
+  // What to_tensor() would do to that picture, without doing it: a device that does it gives to_tensor()'s bits. The
+  // numbers are drawn here, on the host, because a device's exp() and sqrt() may differ in their last bit. Incompatible
+  // where colours change (colour jitter, TrivialAugment), which no device does; InvalidArgument for an empty picture.
+  Result<AugmentDraw> draw(const ImageView& image, uint32_t epoch, uint32_t index) const;
 
  private:
   struct State;

@@ -180,22 +180,23 @@ DatasetPtr subset(DatasetPtr base, std::vector<size_t> indexes) {
 
 Result<DatasetPtr> with_classes(DatasetPtr base, const std::vector<std::string>& classes) {
   if (base->classes() == classes) return base;
-  std::map<std::string_view, size_t> ids;
+  std::multimap<std::string_view, size_t> ids;
   for (size_t i = 0; i < classes.size(); ++i) ids.emplace(classes[i], i);
   std::vector<size_t> class_ids;
-  std::vector<std::string> unknown;
+  std::vector<std::string> unknown, ambiguous;
   for (const std::string& name : base->classes()) {
-    const auto found = ids.find(name);
-    if (found == ids.end()) {
-      unknown.push_back(name);
-    } else {
-      class_ids.push_back(found->second);
-    }
+    const size_t count = ids.count(name);
+    if (count == 0) unknown.push_back(name);
+    if (count > 1) ambiguous.push_back(name);
+    if (count == 1) class_ids.push_back(ids.find(name)->second);
   }
   if (!unknown.empty())
     return Error{ErrorCode::Incompatible,
                  "the data has the classes " + listed(unknown) + ", which are not among " + listed(classes),
-                 "rename the folders, or remove those that do not belong"};
+                 "rename the folders, or pass --labels-file with their names in the order of the classes"};
+  if (!ambiguous.empty())
+    return Error{ErrorCode::Incompatible, "several of the classes to choose from are called " + listed(ambiguous),
+                 "pass --labels-file with a name of its own for each class"};
   return DatasetPtr(std::make_shared<Relabelled>(std::move(base), std::move(class_ids), classes));
 }
 

@@ -58,7 +58,7 @@ DatasetPtr dataset_of_pictures(std::vector<LabelledPicture> pictures, std::vecto
 DatasetPtr subset(DatasetPtr base, std::vector<size_t> indexes);
 
 // `base` with its classes in the order of `classes`, which may have more. Incompatible lists the classes of `base` that
-// are not among them.
+// are not among them, or that stand there twice, as two of ImageNet's names do.
 Result<DatasetPtr> with_classes(DatasetPtr base, const std::vector<std::string>& classes);
 
 }  // namespace resnetft

@@ -41,5 +41,7 @@ Result<DecodedImage> decode_image(std::span<const std::byte> bytes, const std::s
 // A JPEG file of R, G, B pixels, [height, width, 3]; quality 1 to 100. InvalidArgument where `rgb` is of another size;
 // Internal where the encoder fails.
 Result<std::string> encode_jpeg(std::span<const uint8_t> rgb, int width, int height, int quality);
+// The same as a PNG file, which keeps every bit.
+Result<std::string> encode_png(std::span<const uint8_t> rgb, int width, int height);
 
 }  // namespace resnetft

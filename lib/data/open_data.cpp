@@ -40,7 +40,7 @@ Result<DataSplit> pair_of(const DatasetPtr& train, const DatasetPtr& validation,
   Result<DatasetPtr> matched = with_classes(validation, train->classes());
   if (!matched)
     return Error{ErrorCode::Incompatible, "validation and training differ: " + matched.error().message,
-                 matched.error().hint};
+                 "rename the folders, or remove those that do not belong"};
   std::string sentence = how + ": " + pictures_text(*train) + " to learn from, " + pictures_text(**matched) +
                          " to judge by, " + std::to_string(train->classes().size()) + " classes";
   if (judged_classes < train->classes().size())

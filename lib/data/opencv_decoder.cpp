@@ -63,18 +63,32 @@ Result<DecodedImage> decode_with_opencv(std::span<const std::byte> bytes, ImageF
   return refused(format);
 }
 
-Result<std::string> encode_jpeg(std::span<const uint8_t> rgb, int width, int height, int quality) try {
+namespace {
+
+Result<std::string> encode(const char* ending, const char* name, std::span<const uint8_t> rgb, int width, int height,
+                           const std::vector<int>& parameters) try {
   if (width < 1 || height < 1 || rgb.size() != static_cast<size_t>(width) * static_cast<size_t>(height) * 3)
-    return Error{ErrorCode::InvalidArgument, "encoding a JPEG: the pixels are not of the size given", ""};
+    return Error{ErrorCode::InvalidArgument,
+                 std::string("encoding a ") + name + ": the pixels are not of the size given", ""};
   cv::Mat bgr(height, width, CV_8UC3);
   for (size_t i = 0; i < rgb.size(); i += 3)
     for (size_t c = 0; c < 3; ++c) bgr.data[i + c] = rgb[i + 2 - c];
   std::vector<uchar> file;
-  if (!cv::imencode(".jpg", bgr, file, {cv::IMWRITE_JPEG_QUALITY, quality}))
-    return Error{ErrorCode::Internal, "encoding a JPEG failed", ""};
+  if (!cv::imencode(ending, bgr, file, parameters))
+    return Error{ErrorCode::Internal, std::string("encoding a ") + name + " failed", ""};
   return std::string(file.begin(), file.end());
 } catch (const cv::Exception& exception) {
-  return Error{ErrorCode::Internal, std::string("encoding a JPEG: ") + exception.what(), ""};
+  return Error{ErrorCode::Internal, std::string("encoding a ") + name + ": " + exception.what(), ""};
+}
+
+}  // namespace
+
+Result<std::string> encode_jpeg(std::span<const uint8_t> rgb, int width, int height, int quality) {
+  return encode(".jpg", "JPEG", rgb, width, height, {cv::IMWRITE_JPEG_QUALITY, quality});
+}
+
+Result<std::string> encode_png(std::span<const uint8_t> rgb, int width, int height) {
+  return encode(".png", "PNG", rgb, width, height, {});
 }
 
 }  // namespace resnetft

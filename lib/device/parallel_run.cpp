@@ -58,24 +58,37 @@ Waits& waits() {
   return *waits;
 }
 
+// What the pauses of this thread have taken so far.
+thread_local std::chrono::nanoseconds paused_wall{}, paused_cpu{};
+
+std::chrono::nanoseconds wall_without_pauses() { return read_clock(CLOCK_MONOTONIC) - paused_wall; }
+std::chrono::nanoseconds cpu_without_pauses() { return read_clock(CLOCK_THREAD_CPUTIME_ID) - paused_cpu; }
+
 }  // namespace
+
+ParallelPause::ParallelPause() : wall_start_(wall_without_pauses()), cpu_start_(cpu_without_pauses()) {}
+
+ParallelPause::~ParallelPause() {
+  paused_wall += wall_without_pauses() - wall_start_;
+  paused_cpu += cpu_without_pauses() - cpu_start_;
+}
 
 ParallelRun::ParallelRun(int threads) : parallel_(threads > 1) {
   ThreadBudget(threads).apply();
   if (!parallel_) return;
-  wall_start_ = read_clock(CLOCK_MONOTONIC);
-  cpu_start_ = read_clock(CLOCK_THREAD_CPUTIME_ID);
+  wall_start_ = wall_without_pauses();
+  cpu_start_ = cpu_without_pauses();
 }
 
 ParallelRun::ParallelRun() : ParallelRun(omp_get_max_threads()) {}
 
 ParallelRun::~ParallelRun() {
   if (!parallel_) return;
-  const std::chrono::nanoseconds cpu = read_clock(CLOCK_THREAD_CPUTIME_ID) - cpu_start_;
-  const std::chrono::nanoseconds now = read_clock(CLOCK_MONOTONIC);
+  const std::chrono::nanoseconds cpu = cpu_without_pauses() - cpu_start_;
+  const std::chrono::nanoseconds now = read_clock(CLOCK_MONOTONIC), wall = wall_without_pauses() - wall_start_;
   const std::unique_lock lock(waits().lock, std::try_to_lock);
   if (!lock) return;  // another run is being looked at: as good as this one
-  waits().choice.add(now - wall_start_, cpu, now);
+  waits().choice.add(wall, cpu, now);
   if (waits().choice.sleeps() == (waits().sleeping != nullptr)) return;
   if (waits().sleeping)
     waits().sleeping.reset();

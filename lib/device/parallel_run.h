@@ -23,4 +23,18 @@ class ParallelRun {
   std::chrono::nanoseconds cpu_start_{};
 };
 
+// Lives around a pause inside such a stretch, in the same thread, so that sleeping is not taken for being kept from the
+// processor.
+class ParallelPause {
+ public:
+  ParallelPause();
+  ~ParallelPause();
+  ParallelPause(const ParallelPause&) = delete;
+  ParallelPause& operator=(const ParallelPause&) = delete;
+
+ private:
+  std::chrono::nanoseconds wall_start_{};
+  std::chrono::nanoseconds cpu_start_{};
+};
+
 }  // namespace resnetft

@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "device/module_file.h"
 #include "device/torch_build.h"
 
 namespace resnetft {
@@ -22,7 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kFileName = "libresnetft-torch.so";
+constexpr ModuleFile kFile = {"libresnetft-torch.so", "resnetft_torch_module", "LibTorch",
+                              "run tools/setup.sh and build again, or build with -Dlibtorch=PATH"};
 constexpr const char* kLibTorchFileName = "libtorch_cpu.so";
 
 // The path of the libtorch_cpu.so that is in the process, or empty.
@@ -85,44 +87,16 @@ Status check_libtorch_of_process() {
                    ", or build resnetft with -Dlibtorch=" + fs::path(path).parent_path().parent_path().string()};
 }
 
-// The folder of the shared object (or program) that this function lies in.
-fs::path own_folder() {
-  Dl_info info;
-  if (dladdr(reinterpret_cast<void*>(&own_folder), &info) == 0 || !info.dli_fname) return {};
-  return fs::path(info.dli_fname).parent_path();
-}
-
-fs::path module_path() {
-  const fs::path beside = own_folder() / kFileName;
-  std::error_code ignored;
-  return fs::exists(beside, ignored) ? beside : fs::path(RESNETFT_MODULE_FOLDER) / kFileName;
-}
-
-Error unavailable(const std::string& reason) {
-  return {ErrorCode::DeviceUnavailable, "LibTorch cannot be used: " + reason,
-          "run tools/setup.sh and build again, or build with -Dlibtorch=PATH"};
-}
-
-// The module is never closed, not even after a failure: LibTorch does not survive being unloaded.
 Result<const TorchModule*> open_module() {
-  if (std::string_view(RESNETFT_LIBTORCH_VERSION).empty()) return unavailable("resnetft was built without it");
+  if (std::string_view(RESNETFT_LIBTORCH_VERSION).empty())
+    return module_unavailable(kFile, "resnetft was built without it");
   const Status fits = check_libtorch_of_process();
   if (!fits) return fits.error();
-  const std::string path = module_path().string();
-  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!handle) {
-    const char* reason = dlerror();
-    return unavailable(reason ? reason : "'" + path + "' does not open");
-  }
+  const Result<void*> entry = open_module_file(kFile);
+  if (!entry) return entry.error();
   using Entry = const TorchModule* (*)();
-  const auto entry = reinterpret_cast<Entry>(dlsym(handle, "resnetft_torch_module"));
-  if (!entry) return unavailable("'" + path + "' is not a module of resnetft");
-  const TorchModule* module = entry();
-  if (module->version != kTorchModuleVersion)
-    return Error{ErrorCode::Incompatible,
-                 "'" + path + "' has version " + std::to_string(module->version) + " of the module's interface, not " +
-                     std::to_string(kTorchModuleVersion),
-                 "install libresnetft and " + std::string(kFileName) + " of one build"};
+  const TorchModule* module = reinterpret_cast<Entry>(*entry)();
+  if (Status status = check_module_version(kFile, module->version, kTorchModuleVersion); !status) return status.error();
   return module;
 }
 

@@ -17,7 +17,7 @@ struct TrainObserver;
 struct TrainOutcome;
 struct TrainSpec;
 
-inline constexpr unsigned kTorchModuleVersion = 2;
+inline constexpr unsigned kTorchModuleVersion = 3;
 
 // The module's one entry point, `resnetft_torch_module()`, returns this table.
 struct TorchModule {

@@ -37,22 +37,6 @@ constexpr std::array kLayouts = {
 };
 static_assert(kLayouts.size() == static_cast<size_t>(PixelFormat::Uyvy) + 1);
 
-// Bytes in a row of each plane; 0 where there is no such plane.
-std::array<int, 3> row_bytes(const FormatLayout& layout, int width) {
-  const int pairs = (width + 1) / 2;
-  switch (layout.family) {
-    case FormatFamily::Packed:
-      return {width * layout.pixel.bytes, 0, 0};
-    case FormatFamily::SemiPlanar420:
-      return {width, 2 * pairs, 0};
-    case FormatFamily::Planar420:
-      return {width, pairs, pairs};
-    case FormatFamily::Packed422:
-      return {4 * pairs, 0, 0};
-  }
-  return {};
-}
-
 Error invalid(std::string message, std::string hint) {
   return {ErrorCode::InvalidArgument, std::move(message), std::move(hint)};
 }
@@ -77,7 +61,7 @@ Status check_enumerators(const ImageView& image) {
 }
 
 Status check_planes(const ImageView& image) {
-  const std::array<int, 3> bytes = row_bytes(layout_of(image.format), image.width);
+  const std::array<int, 3> bytes = plane_row_bytes(layout_of(image.format), image.width);
   for (size_t plane = 0; plane < bytes.size(); ++plane) {
     if (bytes[plane] == 0) continue;
     if (!image.planes[plane])
@@ -102,6 +86,30 @@ Status check_region(const ImageView& image) {
 }  // namespace
 
 const FormatLayout& layout_of(PixelFormat format) { return kLayouts[static_cast<size_t>(format)]; }
+
+std::array<int, 3> plane_row_bytes(const FormatLayout& layout, int width) {
+  const int pairs = (width + 1) / 2;
+  switch (layout.family) {
+    case FormatFamily::Packed:
+      return {width * layout.pixel.bytes, 0, 0};
+    case FormatFamily::SemiPlanar420:
+      return {width, 2 * pairs, 0};
+    case FormatFamily::Planar420:
+      return {width, pairs, pairs};
+    case FormatFamily::Packed422:
+      return {4 * pairs, 0, 0};
+  }
+  return {};
+}
+
+YuvToRgb yuv_to_rgb_of(const ImageView& image) {
+  struct Shares {
+    double red, blue;
+  };
+  static constexpr Shares kShares[] = {{0.299, 0.114}, {0.2126, 0.0722}, {0.2627, 0.0593}};
+  const Shares& shares = kShares[static_cast<int>(image.matrix)];
+  return make_yuv_to_rgb(shares.red, shares.blue, image.range == ColorRange::Full, layout_of(image.format).v_first);
+}
 
 Status check_view(const ImageView& image) {
   const auto is_side = [](int size) { return size >= 1 && size <= kMaxSide; };

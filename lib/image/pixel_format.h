@@ -2,6 +2,8 @@
 // How the pixels of each format lie in memory, and whether a view makes sense.
 #pragma once
 
+#include <array>
+
 #include "image/row_kernels.h"
 #include "resnetft/error.h"
 #include "resnetft/image.h"
@@ -20,6 +22,12 @@ struct FormatLayout {
 };
 
 const FormatLayout& layout_of(PixelFormat format);
+
+// Bytes in a row of each plane; 0 where there is no such plane.
+std::array<int, 3> plane_row_bytes(const FormatLayout& layout, int width);
+
+// From the YUV of such a picture to RGB.
+YuvToRgb yuv_to_rgb_of(const ImageView& image);
 
 // InvalidArgument: no pixels, sides outside 1 to 32768, strides shorter than a row, a region outside the picture, an
 // enumerator that does not exist.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The arithmetic of preprocessing, one pixel at a time. This text is the definition: any faster variant, on any
-// device, must give the same bits. What runs per pixel is constexpr on plain integers, so that nvcc takes it as device
-// code (--expt-relaxed-constexpr); the rest makes small tables on the host.
+// device, must give the same bits. What runs per pixel is on plain integers and is device code too
+// (RESNETFT_HOST_DEVICE); the rest makes small tables on the host.
 //
 // The filters are fixed-point with 22 fractional bits and round to 8 bits after each of the two passes, as Pillow's
 // do, so that the results are Pillow's own.
@@ -9,6 +9,12 @@
 
 #include <cmath>
 #include <cstdint>
+
+#ifdef __CUDACC__
+#define RESNETFT_HOST_DEVICE __host__ __device__
+#else
+#define RESNETFT_HOST_DEVICE
+#endif
 
 namespace resnetft {
 
@@ -32,14 +38,14 @@ inline int32_t to_fixed_point(double weight) {
   return static_cast<int32_t>(std::lround(weight * (int64_t{1} << kFilterBits)));
 }
 
-constexpr uint8_t clamp_to_byte(int32_t value) {
+RESNETFT_HOST_DEVICE constexpr uint8_t clamp_to_byte(int32_t value) {
   return static_cast<uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
 // A weighted sum of 8-bit values that began at kFilterRounding, back to 8 bits. The sum itself always fits 32 bits:
 // the weights add up to 1, and a cubic's negative lobes stay below a third.
 inline constexpr int32_t kFilterRounding = int32_t{1} << (kFilterBits - 1);
-constexpr uint8_t from_fixed_point(int32_t sum) { return clamp_to_byte(sum >> kFilterBits); }
+RESNETFT_HOST_DEVICE constexpr uint8_t from_fixed_point(int32_t sum) { return clamp_to_byte(sum >> kFilterBits); }
 
 // YUV to RGB as a 3x3 matrix in fixed point. 13 bits are the most that leave BT.2020's largest factor, 2.142, in 16
 // bits, where SIMD multiplies cheapest; they cost at most 0.04 of a step of the result.
@@ -70,7 +76,8 @@ inline YuvToRgb make_yuv_to_rgb(double kr, double kb, bool full_range, bool v_fi
 }
 
 // Channel 0, 1, 2 is R, G, B.
-constexpr uint8_t yuv_to_channel(const YuvToRgb& matrix, int channel, uint8_t luma, uint8_t chroma0, uint8_t chroma1) {
+RESNETFT_HOST_DEVICE constexpr uint8_t yuv_to_channel(const YuvToRgb& matrix, int channel, uint8_t luma,
+                                                      uint8_t chroma0, uint8_t chroma1) {
   const int32_t sum = matrix.offset[channel] + matrix.luma * luma + matrix.chroma[channel][0] * chroma0 +
                       matrix.chroma[channel][1] * chroma1;
   return clamp_to_byte(sum >> kYuvBits);

@@ -13,7 +13,13 @@ namespace {
 constexpr size_t kRingBytes = size_t{1} << 20;
 constexpr int kFewestTileBlocks = 4;
 
-Destination::Tables tables_of(const PreprocessSpec& spec) {
+size_t pitch_of(int pixels) {
+  return (static_cast<size_t>(pixels) * 4 + kRowSlack) / kRowSlack * kRowSlack + kRowSlack;
+}
+
+}  // namespace
+
+Destination::Tables normalization_tables(const PreprocessSpec& spec) {
   Destination::Tables tables;
   for (size_t channel = 0; channel < 3; ++channel)
     for (size_t value = 0; value < 256; ++value)
@@ -21,17 +27,10 @@ Destination::Tables tables_of(const PreprocessSpec& spec) {
   return tables;
 }
 
-// What surrounds the picture: black, or the mean colour around a letterboxed one.
 uint8_t padding_value(const PreprocessSpec& spec, size_t channel) {
   if (spec.mode != ResizeMode::Letterbox) return 0;
   return static_cast<uint8_t>(std::lround(std::clamp(spec.mean[channel], 0.0f, 1.0f) * 255.0f));
 }
-
-size_t pitch_of(int pixels) {
-  return (static_cast<size_t>(pixels) * 4 + kRowSlack) / kRowSlack * kRowSlack + kRowSlack;
-}
-
-}  // namespace
 
 void Destination::store(int x, int y, int count, const uint8_t* rgbx, const Tables& tables) const {
   const ptrdiff_t at = static_cast<ptrdiff_t>(y) * width + x;
@@ -54,7 +53,7 @@ void Destination::store(int x, int y, int count, const uint8_t* rgbx, const Tabl
 }
 
 Resampler::Resampler(const PreprocessSpec& spec, const RowKernels& kernels)
-    : spec_(spec), kernels_(kernels), tables_(tables_of(spec)) {
+    : spec_(spec), kernels_(kernels), tables_(normalization_tables(spec)) {
   fill_.resize(pitch_of(spec.crop_width));
   for (int i = 0; i < spec.crop_width; ++i)
     for (size_t channel = 0; channel < 3; ++channel)

@@ -24,6 +24,12 @@ struct Destination {
   void store(int x, int y, int count, const uint8_t* rgbx, const Tables& tables) const;
 };
 
+// The value that stands for each byte of each channel: (byte / 255 - mean) / std.
+Destination::Tables normalization_tables(const PreprocessSpec& spec);
+
+// What surrounds the picture: black, or the mean colour around a letterboxed one.
+uint8_t padding_value(const PreprocessSpec& spec, size_t channel);
+
 // Keeps what the last size needed. Trusts its callers: spec and view have been checked. May throw std::bad_alloc.
 class Resampler {
  public:

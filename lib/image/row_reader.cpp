@@ -13,15 +13,6 @@ constexpr size_t kSegmentBytes = 3 * kRowSlack;  // a stored row of a block, wit
 
 size_t row_bytes(int pixels) { return static_cast<size_t>(pixels) * 4 + kRowSlack; }
 
-YuvToRgb matrix_of(const ImageView& image) {
-  struct Shares {
-    double red, blue;
-  };
-  static constexpr Shares kShares[] = {{0.299, 0.114}, {0.2126, 0.0722}, {0.2627, 0.0593}};
-  const Shares& shares = kShares[static_cast<int>(image.matrix)];
-  return make_yuv_to_rgb(shares.red, shares.blue, image.range == ColorRange::Full, layout_of(image.format).v_first);
-}
-
 // The luma and the chroma samples of a row of Yuy2 or Uyvy; `chroma` gets a whole pair for a last odd pixel.
 void split_row(const uint8_t* src, int luma_byte, int count, uint8_t* luma, uint8_t* chroma) {
   const uint8_t* luma_src = src + luma_byte;
@@ -59,7 +50,7 @@ RowReader::RowReader(const ImageView& image, int first_column, int columns, cons
       turn_(turn_of(image.orientation)),
       first_column_(first_column),
       columns_(columns) {
-  if (layout_.family != FormatFamily::Packed) matrix_ = matrix_of(image);
+  if (layout_.family != FormatFamily::Packed) matrix_ = yuv_to_rgb_of(image);
 }
 
 const uint8_t* RowReader::read(int row) {

@@ -10,6 +10,7 @@
 #include <new>
 #include <tuple>
 
+#include "device/device_choice.h"
 #include "device/thread_budget.h"
 #include "infer/engine.h"
 #include "infer/judge.h"
@@ -55,14 +56,6 @@ Result<Precision> parse_precision(const std::string& name) {
   for (const PrecisionRow& row : kPrecisions)
     if (row.name == name) return row.precision;
   return Error{ErrorCode::InvalidArgument, "unknown precision '" + name + "'", "possible are: auto, fp32, bf16"};
-}
-
-Status check_device(const std::string& name) {
-  if (name == "auto" || name == "cpu") return Status::success();
-  if (name == "cuda" || name.starts_with("cuda:"))
-    return Error{ErrorCode::DeviceUnavailable, "device '" + name + "': this build has no CUDA module",
-                 "use device auto or cpu"};
-  return Error{ErrorCode::InvalidArgument, "unknown device '" + name + "'", "possible are: auto, cpu"};
 }
 
 }  // namespace
@@ -132,7 +125,8 @@ Classifier::~Classifier() = default;
 
 Result<std::unique_ptr<Classifier>> Classifier::create(std::shared_ptr<const Snapshot> snapshot,
                                                        const ClassifierOptions& options) {
-  if (Status status = check_device(options.device); !status) return status.error();
+  const Result<Device> device = choose_device(options.device, "inference");
+  if (!device) return device.error();
   const Result<Precision> precision = parse_precision(options.precision);
   if (!precision) return precision.error();
   PreprocessSpec preprocess = snapshot->model().card().preprocess;

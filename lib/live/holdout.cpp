@@ -68,10 +68,16 @@ HoldoutSide Holdout::assign(const Place& place, std::string_view class_name) {
 }
 
 uint64_t Holdout::block_number(const Place& place, std::string_view class_name) const {
+  const std::optional<HoldoutBlock> found = block(place, class_name);
+  return found ? found->number : 0;
+}
+
+std::optional<HoldoutBlock> Holdout::block(const Place& place, std::string_view class_name) const {
   const auto timeline = timelines_.find(place.timeline);
-  if (timeline == timelines_.end()) return 0;
-  const auto block = timeline->second.find({place.time_ns / rule_.block_ns, std::string(class_name)});
-  return block == timeline->second.end() ? 0 : block->second.number;
+  if (timeline == timelines_.end()) return std::nullopt;
+  const auto found = timeline->second.find({place.time_ns / rule_.block_ns, std::string(class_name)});
+  if (found == timeline->second.end()) return std::nullopt;
+  return found->second;
 }
 
 std::vector<HoldoutBlock> Holdout::blocks() const {

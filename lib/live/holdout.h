@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -60,6 +61,7 @@ class Holdout {
 
   // The number of the block that assign() put a sample into; 0: no such block.
   uint64_t block_number(const Place& place, std::string_view class_name) const;
+  std::optional<HoldoutBlock> block(const Place& place, std::string_view class_name) const;
 
   uint64_t left_out() const { return left_out_; }
 

@@ -67,6 +67,9 @@ class LabelTrack {
   // a key.
   Frame frame(std::optional<uint64_t> running_time_ns);
 
+  // What the next frame's label will be.
+  HeldLabel now() const;
+
   // The label that held for a frame of the current epoch at or before that instant; none before the first frame. Of
   // changes older than kChangesKept only the last is known.
   HeldLabel at(uint64_t running_time_ns) const;
@@ -85,7 +88,6 @@ class LabelTrack {
     HeldLabel held;
   };
   void begin_epoch();
-  HeldLabel now() const;
 
   LabelSources sources_;
   std::string stream_id_;

@@ -44,23 +44,63 @@ Reservoir::Placement Reservoir::offer(uint64_t id, const std::string& class_name
     return {};
   }
   Placement placement{true, {}};
-  while (!fits(bytes)) {
-    placement.evicted.push_back(victim(class_name));
-    erase(placement.evicted.back());
-    ++evicted_;
-  }
-  entries_[id] = {class_name, bytes};
-  state.ids.push_back(id);
-  bytes_ += bytes;
+  while (!fits(bytes)) evict(class_name, placement.evicted);
+  insert(id, class_name, bytes);
   return placement;
 }
 
-void Reservoir::restore(uint64_t id, const std::string& class_name, uint64_t bytes) {
+void Reservoir::evict(const std::string& newcomer_class, std::vector<uint64_t>& evicted) {
+  evicted.push_back(victim(newcomer_class));
+  erase(evicted.back());
+  ++evicted_;
+}
+
+void Reservoir::insert(uint64_t id, const std::string& class_name, uint64_t bytes) {
   entries_[id] = {class_name, bytes};
-  ClassState& state = classes_[class_name];
-  state.ids.push_back(id);
-  ++state.seen;
+  std::vector<uint64_t>& ids = classes_[class_name].ids;
+  ids.insert(std::ranges::lower_bound(ids, id), id);
   bytes_ += bytes;
+}
+
+void Reservoir::restore(uint64_t id, const std::string& class_name, uint64_t bytes) {
+  insert(id, class_name, bytes);
+  ++classes_[class_name].seen;
+}
+
+std::vector<uint64_t> Reservoir::change(uint64_t id, const std::string& class_name, uint64_t bytes) {
+  const auto entry = entries_.find(id);
+  if (entry == entries_.end()) return {};
+  if (entry->second.class_name != class_name) {
+    --classes_[entry->second.class_name].seen;
+    ++classes_[class_name].seen;
+  }
+  erase(id);
+  insert(id, class_name, bytes);
+  return trim();
+}
+
+std::vector<uint64_t> Reservoir::trim() {
+  std::vector<uint64_t> evicted;
+  while (entries_.size() > rule_.capacity || bytes_ > rule_.max_bytes)
+    evict(std::string(entries_.rbegin()->second.class_name), evicted);
+  return evicted;
+}
+
+void Reservoir::restore_totals(const Totals& totals) {
+  offered_ = totals.offered;
+  evicted_ = totals.evicted;
+  refused_ = totals.refused;
+}
+
+uint64_t Reservoir::seen(std::string_view class_name) const {
+  const auto found = classes_.find(class_name);
+  return found == classes_.end() ? 0 : found->second.seen;
+}
+
+std::map<std::string, uint64_t> Reservoir::seen() const {
+  std::map<std::string, uint64_t> seen;
+  for (const auto& [name, state] : classes_) seen[name] = state.seen;
+  return seen;
 }
 
 void Reservoir::erase(uint64_t id) {

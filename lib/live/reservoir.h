@@ -38,6 +38,10 @@ class Reservoir {
 
   // Takes a sample back that an earlier run kept; makes no room for it.
   void restore(uint64_t id, const std::string& class_name, uint64_t bytes);
+  // Another class or size for a sample that is kept, as if it had been offered so. What goes for it; itself at worst.
+  std::vector<uint64_t> change(uint64_t id, const std::string& class_name, uint64_t bytes);
+  // Drops what is too much after restore() under a smaller rule.
+  std::vector<uint64_t> trim();
   // Of a sample that the caller drops. No such id: nothing happens.
   void erase(uint64_t id);
 
@@ -48,19 +52,32 @@ class Reservoir {
   uint64_t evicted() const { return evicted_; }
   uint64_t refused() const { return refused_; }
 
+  // What later decisions depend on beside the samples, to go on after a restart.
+  struct Totals {
+    uint64_t offered = 0, evicted = 0, refused = 0;
+    bool operator==(const Totals&) const = default;
+  };
+  Totals totals() const { return {offered_, evicted_, refused_}; }
+  void restore_totals(const Totals& totals);
+  uint64_t seen(std::string_view class_name) const;  // how many were offered of it
+  std::map<std::string, uint64_t> seen() const;
+  void restore_seen(const std::string& class_name, uint64_t count) { classes_[class_name].seen = count; }
+
  private:
   struct Entry {
     std::string class_name;
     uint64_t bytes;
   };
   struct ClassState {
-    std::vector<uint64_t> ids;
+    std::vector<uint64_t> ids;  // ascending, so that a restored reservoir draws alike
     uint64_t seen = 0;
   };
 
   bool fits(uint64_t bytes) const { return entries_.size() < rule_.capacity && bytes_ + bytes <= rule_.max_bytes; }
   bool wins_a_place(const ClassState& of_newcomer) const;
   uint64_t victim(const std::string& newcomer_class) const;
+  void evict(const std::string& newcomer_class, std::vector<uint64_t>& evicted);
+  void insert(uint64_t id, const std::string& class_name, uint64_t bytes);
 
   ReservoirRule rule_;
   std::map<uint64_t, Entry> entries_;  // by age

@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kStateKey = "resnetft-run";
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr const char* kConfusion = "best-confusion";  // a tensor: the matrix of a thousand classes is no matter of JSON
 
 std::string file_name(uint64_t step) {

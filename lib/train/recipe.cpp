@@ -63,6 +63,22 @@ double automatic_rate(const Recipe& recipe, bool fast) {
   return (fast ? 0.1 : 0.01) * effective_batch / 256;
 }
 
+constexpr uint32_t kEpochs = 10, kCachedHeadEpochs = 60;
+
+bool caches_head_features(const Recipe& recipe) {
+  return recipe.trainable == Trainable::Head && recipe.cache == CacheKind::Features;
+}
+
+std::string resolve_epochs(Recipe& recipe, const DataFacts& facts) {
+  const uint64_t bytes = uint64_t{sizeof(float)} * facts.head_features * (facts.images + facts.validation_images);
+  const bool is_cheap = caches_head_features(recipe) && bytes <= recipe.cache_max_bytes;
+  recipe.epochs = is_cheap ? kCachedHeadEpochs : kEpochs;
+  return "epochs=" + std::to_string(recipe.epochs) +
+         (is_cheap ? ": a head on cached features, where an epoch takes moments" : ": each looks at all pixels");
+}
+
+// A new net learns at a head's rate: a ResNet-20 on 2,000 pictures of CIFAR-10, five epochs with batches of 32, names
+// 0.38 rightly by SGD and 0.42 by Adam, and at a tenth of these rates 0.25 and 0.27.
 std::string resolve_rate(Recipe& recipe, const DataFacts& facts) {
   const bool head = recipe.trainable == Trainable::Head;
   recipe.lr = automatic_rate(recipe, head || !facts.has_base);
@@ -132,7 +148,6 @@ bool changes_result(std::string_view option_name) {
 std::vector<std::string> resolve_recipe(Recipe& recipe, const DataFacts& facts) {
   std::vector<std::string> reasons;
   if (recipe.trainable == Trainable::Auto) reasons.push_back(resolve_trainable(recipe, facts));
-  if (recipe.lr == 0) reasons.push_back(resolve_rate(recipe, facts));
   if (recipe.lr_step_size == 0) recipe.lr_step_size = recipe.lr_scheduler == LrScheduler::Plateau ? 5 : 30;
   if (recipe.train_crop_width == 0) {
     recipe.train_crop_width = facts.input_width;
@@ -140,18 +155,27 @@ std::vector<std::string> resolve_recipe(Recipe& recipe, const DataFacts& facts) 
   }
   if (recipe.crop_is_auto) reasons.push_back(resolve_crop(recipe));
   if (recipe.cache == CacheKind::Auto) reasons.push_back(resolve_cache(recipe));
+  if (recipe.epochs == kAutoEpochs) reasons.push_back(resolve_epochs(recipe, facts));
+  if (recipe.lr == 0 && !rate_follows_features(recipe)) reasons.push_back(resolve_rate(recipe, facts));
   if (recipe.threads == 0) recipe.threads = static_cast<uint32_t>(processors_of_process());
   if (recipe.workers == 0) recipe.workers = static_cast<uint32_t>(processors_of_process());
   return reasons;
 }
+
+bool rate_follows_features(const Recipe& recipe) {
+  return recipe.lr == 0 && is_sgd(recipe.opt) && caches_head_features(recipe);
+}
+
+double automatic_head_rate(const Recipe& recipe) { return automatic_rate(recipe, true); }
 
 Recipe head_phase(const Recipe& recipe) {
   Recipe head = recipe;
   head.trainable = Trainable::Head;
   head.epochs = recipe.head_epochs;
   head.head_epochs = 0;
-  head.lr = automatic_rate(recipe, true);
   if (recipe.cache != CacheKind::None) head.cache = CacheKind::Features;
+  head.lr = 0;
+  if (!rate_follows_features(head)) head.lr = automatic_head_rate(head);
   return head;
 }
 

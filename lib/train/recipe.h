@@ -27,8 +27,10 @@ enum class NormChoice { Keep, Batch, Frozen, Layer, Group };
 enum class CacheKind { None, Uint8, Features, Auto };
 enum class TrainPrecision { Fp32, Bf16 };
 
-// Defaults are those of recipe_options(). What says "auto" there is resolved before training begins: a Recipe in a
-// checkpoint or args.ini holds numbers only.
+inline constexpr uint32_t kAutoEpochs = 4294967295;
+
+// Defaults are those of recipe_options(). What says "auto" there is resolved before training begins, but for the rate
+// of a head on cached features, which follows from them: a Recipe in a checkpoint or args.ini holds numbers only.
 struct Recipe {
   Trainable trainable = Trainable::Auto;
   uint32_t head_epochs = 0;
@@ -36,7 +38,7 @@ struct Recipe {
   bool norm_train_affine = false;
   uint32_t adapt_norm = 0;
   int train_crop_width = 0, train_crop_height = 0;  // 0: the card's
-  uint32_t epochs = 10;
+  uint32_t epochs = kAutoEpochs;
   uint32_t batch_size = 32;
   uint32_t grad_accum_steps = 1;
   double max_time_s = 0;  // 0: no limit
@@ -70,6 +72,7 @@ struct Recipe {
   uint32_t threads = 0;  // 0: as many as the process may use
   uint32_t workers = 0;  // 0: as many as the process may use
   uint64_t seed = 0;
+  bool deterministic = false;
   CacheKind cache = CacheKind::Auto;
   uint64_t cache_max_bytes = uint64_t{2} << 30;
   bool fast_decode = false;
@@ -98,8 +101,16 @@ struct DataFacts {
   size_t classes = 0;
   int input_width = 0, input_height = 0;
   bool has_base = false;  // fine-tunes a published net rather than drawing one
+  size_t validation_images = 0;
+  size_t head_features = 0;  // numbers that the head gets of a picture
 };
 std::vector<std::string> resolve_recipe(Recipe& recipe, const DataFacts& facts);
+
+// Whether the head's rate is still to be taken from the features that it learns on, once they are computed.
+bool rate_follows_features(const Recipe& recipe);
+
+// The rate that `auto` gives a head on pictures.
+double automatic_head_rate(const Recipe& recipe);
 
 // The recipe of the epochs that --head-epochs puts first: only the head learns, at the rate that `auto` gives a head.
 Recipe head_phase(const Recipe& recipe);

@@ -180,9 +180,10 @@ constexpr RecipeRow number(std::string_view name, std::string_view text, Range r
 }
 
 template <auto Field>
-constexpr RecipeRow boolean(std::string_view name, std::string_view text, std::string_view help) {
+constexpr RecipeRow boolean(std::string_view name, std::string_view text, std::string_view help,
+                            bool changes_result = true) {
   return {{.name = name, .type = OptionType::Boolean, .default_text = text, .help = help},
-          true,
+          changes_result,
           set_boolean<Field>,
           get_boolean<Field>};
 }
@@ -263,15 +264,20 @@ constexpr RecipeRow kRows[] = {
      true,
      set_crop_size,
      get_crop_size},
-    number<FIELD(epochs)>("epochs", "10", kCount, "Times that each picture is seen; 0 with adapt-norm: only that"),
+    number<FIELD(epochs)>("epochs", "auto", {0, kAutoEpochs - 1.0},
+                          "Times that each picture is seen; auto: 60 for a head on cached features, where an epoch "
+                          "takes moments, else 10; 0 with adapt-norm: only that",
+                          true, kAutoEpochs),
     number<FIELD(batch_size)>("batch-size", "32", kFromOne, "Pictures in a batch"),
     number<FIELD(grad_accum_steps)>("grad-accum-steps", "1", kFromOne, "Batches in one step of the optimiser"),
     number<FIELD(max_time_s)>("max-time", "0", kNotNegative, "Ends the run cleanly after so many seconds; 0: no limit",
                               false),
     choice<FIELD(opt)>("opt", "sgd", kOpt, "Optimiser"),
     number<FIELD(lr)>("lr", "auto", {1e-12, 1e6},
-                      "Learning rate; auto: SGD 0.1 for a head or a new net, else 0.01, times effective batch / 256; "
-                      "Adam and AdamW 1e-3 and 1e-4",
+                      "Learning rate; auto: SGD 0.1 for a head or a new net, else 0.01, times effective batch / 256, "
+                      "Adam and AdamW 1e-3 and 1e-4; for a head on cached features, which are brought to mean 0 and "
+                      "deviation 1, SGD takes 1 / L, L = half the largest eigenvalue of their second moment: no "
+                      "gradient of the loss changes faster",
                       true, kAutoRate),
     number<FIELD(momentum)>("momentum", "0.9", {0, 0.9999}, "Of SGD"),
     number<FIELD(weight_decay)>("weight-decay", "0.0001", kNotNegative, "Of all parameters without one of their own"),
@@ -327,6 +333,11 @@ constexpr RecipeRow kRows[] = {
     number<FIELD(threads)>("threads", "0", {0, 1024}, "Threads that compute; 0: as many as the process may use", false),
     number<FIELD(workers)>("workers", "0", {0, 1024}, "Threads that decode; 0: as many as the process may use", false),
     number<FIELD(seed)>("seed", "0", {0, kMaxUint64}, "Of order, augmentation and new weights"),
+    boolean<FIELD(deterministic)>("deterministic", "false",
+                                  "An operation that could give other bits another time is an error. On the CPU none "
+                                  "is used: the weights are those of a run without it, which takes less time, for "
+                                  "LibTorch fills all new memory then",
+                                  false),
     choice<FIELD(cache)>("cache", "auto", kCache, "What is kept from epoch to epoch"),
     number<FIELD(cache_max_bytes)>("cache-max-bytes", "2147483648", {0, kMaxUint64}, "Bytes that the cache may take"),
     boolean<FIELD(fast_decode)>("fast-decode", "false",

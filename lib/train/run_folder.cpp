@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "train/run_folder.h"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -45,14 +46,14 @@ std::string json_line(const EpochReport& report) {
   if (report.validation) json["validation"] = scores_json(*report.validation);
   if (report.validation_ema) json["validation-ema"] = scores_json(*report.validation_ema);
   json["best"] = report.is_best;
-  json["images-per-second"] = report.images_per_second;
+  json[report.on_features ? "features-per-second" : "images-per-second"] = report.rate;
   json["seconds"] = report.seconds;
   return json_text(json);
 }
 
 constexpr char kCsvHeader[] =
     "epoch,learning-rate,train-loss,train-top1,loss,top1,top5,macro-f1,ece,ema-loss,ema-top1,ema-top5,ema-macro-f1,"
-    "ema-ece,best,images-per-second,seconds";
+    "ema-ece,best,images-per-second,features-per-second,seconds";
 
 std::string scores_csv(const std::optional<ClassificationScores>& scores) {
   if (!scores) return ",,,,,";
@@ -67,7 +68,8 @@ std::string csv_line(const EpochReport& report) {
   for (const double value : {report.learning_rate, report.train_loss, report.train_top1})
     text.append(",").append(report.epoch > 0 ? number(value) : "");
   text += scores_csv(report.validation) + scores_csv(report.validation_ema);
-  text.append(report.is_best ? ",1," : ",0,").append(number(report.images_per_second));
+  const std::string rate = number(report.rate);
+  text.append(report.is_best ? ",1," : ",0,").append(report.on_features ? "," + rate : rate + ",");
   return text.append(",").append(number(report.seconds));
 }
 
@@ -101,6 +103,20 @@ bool holds_a_run(const std::string& path) {
   return fs::is_directory(path + "/checkpoints", ignored) && !fs::is_empty(path + "/checkpoints", ignored);
 }
 
+// What a run that was killed was writing: the files that write_file_atomically() would have renamed.
+void remove_unfinished(const std::string& folder) {
+  constexpr std::string_view kOurs[] = {"checkpoint-",  "model.safetensors.", "metrics.jsonl.",
+                                        "summary.csv.", "args.ini.",          "report.html."};
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (name.ends_with(".part") && std::ranges::any_of(kOurs, [&](auto ours) { return name.starts_with(ours); }))
+      found.push_back(entry->path());
+  }
+  for (const fs::path& path : found) fs::remove(path, error);
+}
+
 Json data_json(const Dataset& data) { return {{"manifest", data.manifest_hash()}, {"images", data.size()}}; }
 
 }  // namespace
@@ -115,6 +131,8 @@ Result<RunFolder> RunFolder::open(const std::string& path, RunStart start) {
   if (error)
     return Error{ErrorCode::Io, "cannot make the folder '" + folder.checkpoint_folder() + "': " + error.message(),
                  "check --output and its permissions"};
+  remove_unfinished(path);
+  remove_unfinished(folder.checkpoint_folder());
   if (start == RunStart::Resume) folder.read_epochs();
   return folder;
 }

@@ -61,7 +61,8 @@ Json report_to_json(const EpochReport& report) {
           {"train-top1", bits(report.train_top1)},
           {"validation", optional_scores(report.validation)},
           {"validation-ema", optional_scores(report.validation_ema)},
-          {"images-per-second", bits(report.images_per_second)},
+          {"rate", bits(report.rate)},
+          {"on-features", report.on_features},
           {"seconds", bits(report.seconds)},
           {"is-best", report.is_best}};
 }
@@ -74,7 +75,8 @@ EpochReport report_from_json(const Json& json) {
   report.train_top1 = number(json.at("train-top1"));
   report.validation = optional_scores(json.at("validation"));
   report.validation_ema = optional_scores(json.at("validation-ema"));
-  report.images_per_second = number(json.at("images-per-second"));
+  report.rate = number(json.at("rate"));
+  report.on_features = json.at("on-features").get<bool>();
   report.seconds = number(json.at("seconds"));
   report.is_best = json.at("is-best").get<bool>();
   return report;

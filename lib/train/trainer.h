@@ -5,8 +5,10 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "data/dataset.h"
 #include "train/meters.h"
@@ -20,7 +22,8 @@ struct EpochReport {
   double train_loss = 0, train_top1 = 0;
   std::optional<ClassificationScores> validation;      // of the plain weights
   std::optional<ClassificationScores> validation_ema;  // of the averaged ones
-  double images_per_second = 0;
+  double rate = 0;                                     // pictures a second that the epoch learned from
+  bool on_features = false;  // not from their pixels, but from what frozen layers once made of them
   double seconds = 0;
   bool is_best = false;
 };
@@ -29,7 +32,8 @@ struct TrainProgress {
   uint32_t epoch = 0, epochs = 0;
   uint64_t step = 0, steps = 0;  // of the epoch
   double loss = 0;
-  double images_per_second = 0;
+  double rate = 0;  // pictures or, if `on_features`, cached features a second
+  bool on_features = false;
   double seconds_left = 0;
   std::string phase;  // "features", "train", "validate"
 };
@@ -38,18 +42,25 @@ struct TrainProgress {
 struct TrainObserver {
   std::function<void(const EpochReport&)> epoch = {};
   std::function<void(const TrainProgress&)> progress = {};
-  std::function<void(const std::string& sentence)> note = {};        // decisions and warnings for people
+  std::function<void(const std::string& sentence)> note = {};  // decisions and warnings for people
+  // The recipe, once the rate of a head on cached features is known too.
+  std::function<void(const Recipe& recipe, const std::string& why)> resolved = {};
   std::function<void(double learning_rate, double loss)> step = {};  // after each of the optimiser; the pictures' mean
 };
 
 struct TrainSpec {
   std::shared_ptr<const Model> base;  // weights to begin with, or none
   ModelCard card;                     // of what is trained: architecture, labels, normalisation, preprocessing
-  Recipe recipe;                      // resolved
+  Recipe recipe;                      // resolved, as far as resolve_recipe() can
   DatasetPtr train;
   DatasetPtr validation;          // classes as in `train`
   std::string checkpoint_folder;  // empty: none are written
   std::string resume_file;        // a checkpoint to go on from; empty: begin
+  // What the layers before the head make of each picture, where the caller knows it; then no picture is read. For
+  // recipes that train the head alone. Borrowed.
+  std::vector<std::span<const float>> train_features = {}, validation_features = {};
+  // Called on the training thread after every batch and every block of the net, forward and backward: may sleep.
+  std::function<void()> pause_point = {};
 };
 
 enum class Stopped { Completed, Early, Time, Signal };
@@ -62,14 +73,16 @@ struct TrainOutcome {
   std::vector<EpochReport> history;  // the whole run's, also what came before a resume
   Stopped stopped = Stopped::Completed;
   std::optional<Error> diverged;  // the loss was not finite: the step and hints; `model` is the best before it, or none
-  double seconds = 0, images_per_second = 0;
+  double seconds = 0;
+  double images_per_second = 0;    // that the network learned from or computed features of, while it did
+  double features_per_second = 0;  // that were learned from instead of pictures; 0: none
   size_t skipped_images = 0;
 };
 
 // Incompatible where a resume differs in what changes the result, naming it; CorruptFile where pictures beyond the
-// budget cannot be decoded; OutOfMemory with the batch that would fit; Io. A stop request ends the run cleanly after
-// its step, with a checkpoint. DeviceUnavailable, Incompatible as torch_module(). A loss that is not finite is an
-// outcome, not an error, so that the best model before it is not lost.
+// budget cannot be decoded; OutOfMemory with the batch that would fit; Io. A stop request ends the run at the next
+// pause point, with a checkpoint of before the step under way. DeviceUnavailable, Incompatible as torch_module(). A
+// loss that is not finite is an outcome, not an error, so that the best model before it is not lost.
 Result<TrainOutcome> train(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop);
 
 }  // namespace resnetft

@@ -94,7 +94,7 @@ int bench_net(const std::string& architecture, int size, uint32_t batch, uint32_
   TrainObserver observer;
   observer.epoch = [&](const EpochReport& report) {
     char text[64];
-    std::snprintf(text, sizeof text, "%s%.1f", rates.empty() ? "" : ", ", report.images_per_second);
+    std::snprintf(text, sizeof text, "%s%.1f", rates.empty() ? "" : ", ", report.rate);
     rates += text;
     std::snprintf(text, sizeof text, "%s%.0f", memory.empty() ? "" : ", ", resident_megabytes());
     memory += text;

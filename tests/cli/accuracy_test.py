@@ -44,6 +44,13 @@ class Accuracy(cli.Case):
     def test_resnet20_gives_pytorchs_counts_and_logits(self):
         self.check("resnet20")
 
+    def test_layer_normalisation_keeps_most_of_it_before_any_training(self):
+        answer = self.json_of("train", "--data", self.images / "test", "--val-data", self.images / "test", "--output",
+                              self.folder / "run", "--model-file", cli.DATA / "weights/resnet20-12fca82f.th", "--norm",
+                              "layer", "--trainable", "all", "--epochs", 0, timeout=600)
+        print(f"# layer normalisation: top-1 {answer['top1']:.4f}")
+        self.assertGreaterEqual(answer["top1"], 0.70)
+
     def test_resnet56_gives_pytorchs_counts_and_logits(self):
         self.check("resnet56")
 

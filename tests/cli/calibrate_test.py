@@ -59,6 +59,18 @@ class Calibrate(training.TrainCase):
                              status=cli.INCOMPATIBLE)
         self.assert_error(done, "violet")
 
+    def test_a_label_of_two_classes_cannot_be_told_from_a_folder(self):
+        training.write_part(self.folder / "twice", 3, 5, ["crane", "owl"])
+        model = self.model(["crane", "owl", "crane"], name="twice.safetensors")
+        for verb in ("calibrate", "eval"):
+            done = self.run_tool(verb, "--model-file", model, "--data", self.folder / "twice", status=cli.INCOMPATIBLE)
+            self.assert_error(done, "called 'crane'", "--labels-file")
+
+    def test_bare_weights_take_the_sorted_folders_and_say_so(self):
+        done = self.run_tool("calibrate", "--model-file", self.model(None, 3, name="bare.safetensors"), "--data",
+                             self.data_of(4))
+        self.assertIn("the sorted folders are taken, 'blue', 'green', 'red'", done.stderr)
+
     def test_a_picture_that_cannot_be_read_is_counted_and_the_status_is_1(self):
         data = self.data_of(50)
         self.write("judge50/red/zz.png", b"x")

@@ -21,7 +21,7 @@ GOLDEN_PICTURES = ROOT / "tests/data/preprocess"
 DATA = pathlib.Path(os.environ.get("RESNETFT_DATA", ROOT / "../shared/data"))
 
 # Exit statuses, lib/base/error.cpp.
-CHECK_FAILED, USAGE, NOT_FOUND, IO, CORRUPT, INCOMPATIBLE, DEVICE, CANCELLED = 1, 2, 3, 4, 5, 6, 7, 9
+CHECK_FAILED, USAGE, NOT_FOUND, IO, CORRUPT, INCOMPATIBLE, DEVICE, MEMORY, CANCELLED = range(1, 10)
 
 
 def png(width, height, pixel):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """ft-tool dataset: what it finds in folders, and what it writes."""
+import gzip
 import json
 import os
+import pathlib
 import random
 import shutil
 import statistics
@@ -9,6 +11,7 @@ import subprocess
 
 import cli
 
+MOVING = ("num-buffers=90", "pattern=ball")
 GST_LAUNCH = shutil.which("gst-launch-1.0")
 
 
@@ -189,11 +192,27 @@ class Preview(DataCase):
         plain = self.sheet()
         self.assertEqual(self.sheet(), plain)
         for more in (("--auto-augment", "ta-wide"), ("--color-jitter", "0.5"), ("--random-erase", "1"), ("--hflip", "0"),
+                     ("--mixup-alpha", "1"), ("--cutmix-alpha", "1"),
                      ("--crop", "none"), ("--crop", "random-resized"), ("--seed", "1"), ("--views", "3"),
                      ("--images", "3"), ("--train-crop-size", "30")):
             self.assertNotEqual(self.sheet(*more), plain, more)
         self.assertNotEqual(self.sheet("--crop", "random-resized", "--scale-min", "0.9"),
                             self.sheet("--crop", "random-resized"))
+
+    def test_mixing_shows_a_picture_in_its_neighbour_and_leaves_the_plain_column(self):
+        for name, colour in (("a", 0), ("b", 255)):
+            self.write(f"data/{name}/0.png", cli.png(24, 24, lambda x, y, c=colour: (c, c, c)))
+        sheet = ("--images", 2, "--views", 1, "--crop", "none", "--hflip", 0)
+        sheets = {"plain": (), "mixup": ("--mixup-alpha", 50), "cutmix": ("--cutmix-alpha", 50)}
+        deviation = {}
+        for name, more in sheets.items():
+            self.write(f"{name}/class/sheet.jpg", self.sheet(*sheet, *more))
+            part, = self.json_of("dataset", "stats", self.folder / name)["parts"]
+            deviation[name] = part["std"][0]
+        # Gray pictures vary less from the white around them than black and white ones; a box only changes places.
+        self.assertLess(deviation["mixup"], 0.95 * deviation["plain"])
+        self.assertAlmostEqual(deviation["cutmix"], deviation["plain"], places=1)
+        self.assertEqual(self.sheet(*sheet, "--mixup-alpha", 0), (self.folder / "plain/class/sheet.jpg").read_bytes())
 
     def test_a_target_that_is_no_jpeg_and_pictures_that_cannot_be_read_are_errors(self):
         data = self.data({"a": 1})
@@ -206,12 +225,12 @@ class Preview(DataCase):
 
 
 class FromVideo(DataCase):
-    def clip(self):
+    def clip(self, source=("num-buffers=30",), muxer="avimux", name="clip.avi"):
         if not GST_LAUNCH:
             self.skipTest("not tested: there is no gst-launch-1.0")
-        path = self.folder / "clip.avi"
-        subprocess.run([GST_LAUNCH, "-q", "videotestsrc", "num-buffers=30", "!",
-                        "video/x-raw,width=62,height=46,framerate=10/1", "!", "jpegenc", "!", "avimux", "!", "filesink",
+        path = self.folder / name
+        subprocess.run([GST_LAUNCH, "-q", "videotestsrc", *source, "!",
+                        "video/x-raw,width=62,height=46,framerate=10/1", "!", "jpegenc", "!", muxer, "!", "filesink",
                         f"location={path}"], check=True, timeout=60)
         return path
 
@@ -221,12 +240,52 @@ class FromVideo(DataCase):
         names = self.tree(out)
         self.assertEqual(answer["images"], len(names))
         shutil.rmtree(out)
-        return [int(name.removeprefix("bars/clip-").removesuffix(".jpg")) for name in names]
+        return [int(name.removeprefix("bars/clip-").removesuffix(".jpg")) for name in names]  # milliseconds
 
     def test_every_nth_frame_of_the_named_time_is_written(self):
-        self.assertEqual(self.frames("--every", 10), [0, 10, 20])
-        self.assertEqual(self.frames("--every", 4, "--from", 1.0, "--to", 2.0), [10, 14, 18])
+        self.assertEqual(self.frames("--every", 10), [0, 1000, 2000])
+        self.assertEqual(self.frames("--every", 4, "--from", 1.0, "--to", 2.0), [1000, 1400, 1800])
         self.assertEqual(len(self.frames()), 30)
+
+    def frames_of(self, clip, name, *more):
+        """File -> bytes, and the answer."""
+        answer = self.json_of("dataset", "from-video", clip, "--label", "x", "--output", self.folder / name, *more)
+        return {path.name: path.read_bytes() for path in (self.folder / name / "x").iterdir()}, answer
+
+    def check_both_ways(self, clip, begin, end):
+        """What is reached by a seek is what decoding all before it gives."""
+        decoded, whole = self.frames_of(clip, "decoded", "--to", end)
+        sought, part = self.frames_of(clip, "sought", "--from", begin, "--to", end)
+        wanted = {name: data for name, data in decoded.items() if int(name[-13:-4]) >= 1000 * begin}
+        self.assertGreater(len(wanted), 5)
+        self.assertEqual(sorted(sought), sorted(wanted))
+        self.assertEqual(sought, wanted)
+        self.assertLess(part["decoded"], 0.6 * whole["decoded"])
+
+    def test_a_seek_gives_the_frames_that_decoding_from_the_start_gives(self):
+        self.check_both_ways(self.clip(MOVING), 7, 8)
+
+    def test_a_clip_of_pictures_that_refer_to_others_is_sought_to_the_same_frames(self):
+        clips = pathlib.Path(os.environ.get("CLIPS", "/usr/share/doc/opencv-doc"))
+        packed = clips / "opencv4/html/cup.mp4.gz"
+        if not packed.exists():
+            self.skipTest(f"not tested: a seek among pictures that refer to others; there is no {packed}")
+        clip = self.write("cup.mp4", gzip.decompress(packed.read_bytes()))
+        self.check_both_ways(clip, 6, 7)
+
+    def test_frames_without_times_are_numbered_and_cannot_be_chosen_by_time(self):
+        clip = self.clip(muxer="multipartmux", name="clip.multipart")
+        frames, _ = self.frames_of(clip, "out", "--every", 10)
+        self.assertEqual(sorted(frames), [f"clip-frame-{number:06}.jpg" for number in (0, 10, 20)])
+        done = self.run_tool("dataset", "from-video", clip, "--label", "x", "--output", self.folder / "none", "--from",
+                             1, status=cli.INCOMPATIBLE)
+        self.assert_error(done, "no times", "--from")
+
+    def test_where_no_seek_leads_all_is_decoded(self):
+        # There is nothing beyond the end.
+        answer = self.json_of("dataset", "from-video", self.clip(), "--label", "x", "--output", self.folder / "none",
+                              "--from", 100)
+        self.assertEqual((answer["decoded"], answer["images"], answer["frames"]), (30, 0, 0))
 
     def test_the_folders_are_data_and_frames_of_one_clip_stay_together(self):
         out = self.folder / "out"

@@ -22,6 +22,17 @@ class Inspect(cli.Case):
         trained = [t for name, t in cli.resnet20_tensors(3).items() if "running" not in name]
         self.assertEqual(answer["parameters"], sum(len(data) // 4 for _, data in trained))
 
+    def test_the_line_of_ancestors_goes_as_far_as_files_of_the_folder_do(self):
+        model, first, second = self.model(), self.folder / "first.safetensors", self.folder / "second.safetensors"
+        self.run_tool("convert", model, first)
+        self.run_tool("convert", first, second)
+        hashes = [hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest() for path in (first, model)]
+        line = self.json_of("inspect", second)["ancestors"]
+        self.assertEqual([each["sha256"] for each in line], hashes)
+        self.assertEqual(line[0]["file"], "first.safetensors")
+        first.unlink()
+        self.assertEqual(self.json_of("inspect", second)["ancestors"], [{"sha256": hashes[0], "file": None}])
+
     def test_a_file_without_a_card_has_none(self):
         answer = self.json_of("inspect", self.model(None, 3))
         self.assertIsNone(answer["card"])

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Each option of ft-tool train is explained once, and changes the run as it says."""
 import json
+import math
 import os
 import re
 import shutil
+import struct
 
 import cli
 import training
@@ -64,7 +66,7 @@ CHANGES = {
 # Tested below or in train_test.py and train_resume_test.py.
 ELSEWHERE = {"data", "output", "val-split", "val-data", "model-file", "labels-file", "arch", "allow-non-finite",
              "config", "resume", "json", "verbose", "device", "help", "max-time", "threads", "workers", "eval-metric",
-             "fast-decode", "on-corrupt", "corrupt-budget", "checkpoint-interval", "checkpoint-hist"}
+             "fast-decode", "on-corrupt", "corrupt-budget", "checkpoint-interval", "checkpoint-hist", "deterministic"}
 
 
 class Options(training.TrainCase):
@@ -132,6 +134,37 @@ class Options(training.TrainCase):
         one = self.footprint("--color-jitter", 0.3, "--workers", 1, output="a")
         for workers in (2, 7):
             self.assertEqual(self.footprint("--color-jitter", 0.3, "--workers", workers, output="b"), one)
+
+    def test_deterministic_stands_in_args_ini_and_changes_no_bit(self):
+        plain = self.footprint(output="plain")
+        self.train("--deterministic")
+        self.assertEqual((self.hash_of(), training.metrics_of(self.folder / "run")), plain)
+        self.assertIn("\ndeterministic=true\n", (self.folder / "run/args.ini").read_text())
+
+    def test_a_labels_file_names_the_classes_of_bare_weights(self):
+        labels = self.write("labels.txt", "\n".join(training.CLASSES) + "\n")  # not sorted
+        bare = self.model(None, 3, name="bare.safetensors")
+        self.train("--labels-file", labels, base=bare, output="named")
+        self.train(base=bare, output="sorted")
+        first = [training.metrics_of(self.folder / name)[0] for name in ("named", "sorted")]
+        self.assertEqual([line["epoch"] for line in first], [0, 0])
+        self.assertNotEqual(first[0]["validation"]["loss"], first[1]["validation"]["loss"])
+
+    def test_weights_that_are_not_finite_are_taken_only_where_that_is_allowed(self):
+        tensors = cli.resnet20_tensors(3)
+        shape, values = tensors["linear.weight"]
+        tensors["linear.weight"] = (shape, struct.pack("<f", math.nan) + values[4:])
+        base = self.folder / "nan.safetensors"
+        cli.write_safetensors(base, tensors, cli.card_of(list(training.CLASSES), 3))
+        done = self.run_tool(*self.arguments(base=base), status=cli.INCOMPATIBLE)
+        self.assertIn("linear.weight", done.stderr)
+        done = self.run_tool(*self.arguments("--allow-non-finite", base=base), status=cli.CHECK_FAILED)
+        self.assertIn("step 1 (epoch 1) is not finite", done.stderr)
+
+    def test_verbose_says_what_the_library_does(self):
+        quiet, loud = (self.run_tool(*self.arguments(*more, output=f"run{len(more)}")).stderr
+                       for more in ((), ("--verbose",)))
+        self.assertGreater(len(loud.splitlines()), len(quiet.splitlines()))
 
     def test_threads_stand_in_args_ini(self):
         self.train("--threads", 2)

@@ -76,6 +76,13 @@ class Resume(training.TrainCase):
         self.assertEqual((answer["stopped"], answer["epochs"]), ("completed", 40))
         self.assert_same_run("whole", "run")
 
+    def test_a_time_limit_before_the_first_epoch_says_that_there_is_no_model_yet(self):
+        done = self.run_tool(*self.arguments(*STATEFUL, "--max-time", 1e-6), status=cli.CANCELLED)
+        self.assertRegex(done.stderr, "no model yet; .*--resume auto")
+        self.assertFalse((self.folder / "run/model.safetensors").exists())
+        answer = self.train(*STATEFUL, "--resume", "auto", "--max-time", 0)
+        self.assertEqual(answer["stopped"], "completed")
+
     def test_a_named_checkpoint_goes_on_in_another_folder(self):
         self.train(*STATEFUL, "--checkpoint-hist", 100)
         checkpoints = sorted(os.listdir(self.folder / "run/checkpoints"))

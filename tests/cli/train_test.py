@@ -4,12 +4,14 @@ import html.parser
 import json
 import os
 import re
+import resource
+import subprocess
 
 import cli
 import training
 
-KEYS = {"epochs", "best-epoch", "top1", "top5", "macro-f1", "loss", "ece", "seconds", "images-per-second", "model-file",
-        "stopped", "skipped-images"}
+KEYS = {"epochs", "best-epoch", "top1", "top5", "macro-f1", "loss", "ece", "seconds", "images-per-second",
+        "features-per-second", "model-file", "stopped", "skipped-images"}
 FILES = {"model.safetensors", "checkpoints", "metrics.jsonl", "summary.csv", "args.ini", "report.html"}
 
 
@@ -21,6 +23,19 @@ class Run(training.TrainCase):
         self.assertEqual(set(os.listdir(self.folder / "run")), FILES)
         self.assertEqual(answer["model-file"], str(self.folder / "run/model.safetensors"))
         self.assertGreater(answer["images-per-second"], 0)
+        self.assertEqual(answer["features-per-second"], 0)
+
+    def test_cached_features_are_not_counted_as_pictures(self):
+        # 33 pictures go through the network once, whatever the epochs.
+        answer = self.train("--trainable", "head", "--epochs", 200)
+        self.assertGreater(answer["features-per-second"], answer["images-per-second"])
+        self.assertLessEqual(33 / answer["images-per-second"], answer["seconds"])
+        lines = training.metrics_of(self.folder / "run", times=True)[1:]
+        self.assertTrue(all("features-per-second" in line and "images-per-second" not in line for line in lines))
+        rows = (self.folder / "run/summary.csv").read_text().splitlines()
+        last = dict(zip(rows[0].split(","), rows[-1].split(",")))
+        self.assertEqual((last["images-per-second"], float(last["features-per-second"])),
+                         ("", lines[-1]["features-per-second"]))
 
     def test_the_model_is_what_eval_measures(self):
         answer = self.train()
@@ -267,6 +282,53 @@ class Errors(training.TrainCase):
         for number, more in enumerate((["--corrupt-budget", 0.01], ["--on-corrupt", "fail", "--corrupt-budget", 1])):
             done = self.run_tool(*self.arguments(*more, output=f"run{number}"), status=cli.CORRUPT)
             self.assertIn("zz.png", done.stderr)
+
+    def test_the_budget_counts_each_corrupt_picture_once_in_all_epochs(self):
+        for i in range(3):
+            self.write(f"data/train/red/zz{i}.png", b"not a picture")  # 3 of 36
+        done = self.run_tool(*self.arguments("--corrupt-budget", 0.09, "--epochs", 6, "--checkpoint-interval", 1,
+                                             output="within"), "--json")
+        self.assertEqual(json.loads(done.stdout)["skipped-images"], 3)
+        for i in range(3):
+            self.assertEqual(done.stderr.count(f"zz{i}.png"), 1)
+        done = self.run_tool(*self.arguments("--corrupt-budget", 0.08, output="beyond"), status=cli.CORRUPT)
+        self.assertIn("3 of 36", done.stderr)
+
+    def test_out_of_memory_names_a_batch_that_fits_and_it_does(self):
+        large = self.folder / "large"
+        training.write_part(large / "train", 24, 1, size=64)
+        training.write_part(large / "val", 1, 2, size=64)
+        arguments = ("--input-size", 320, "--batch-size", 64, "--epochs", 1, "--cache", "none", "--crop", "none")
+        limited = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)), "timeout": 400}
+        done = self.run_tool(*self.arguments(*arguments, data=large), status=cli.MEMORY, **limited)
+        fits = re.search(r"a batch of (\d+) would fit: pass --batch-size (\d+), with --grad-accum-steps (\d+)",
+                         done.stderr)
+        self.assertTrue(fits, done.stderr)
+        batch, named, steps = map(int, fits.groups())
+        self.assertEqual((batch, batch * steps), (named, 64))
+        self.assertLess(batch, 64)
+        answer = self.train(*arguments, "--batch-size", batch, "--grad-accum-steps", steps, data=large, output="fits",
+                            **limited)
+        self.assertEqual(answer["epochs"], 1)
+
+    @cli.unittest.skipUnless(os.geteuid() == 0, "not tested: a full disk; mounting a small one needs root")
+    def test_a_full_disk_ends_the_run_with_the_path_and_keeps_the_last_checkpoint(self):
+        small = self.folder / "small"
+        small.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=9m", "none", small], capture_output=True, text=True)
+        if mounted.returncode:
+            self.skipTest("not tested: a full disk; no small one can be mounted: " + mounted.stderr.strip())
+        self.addCleanup(subprocess.run, ["umount", small], check=True)
+        arguments = ("--epochs", 20, "--checkpoint-interval", 1, "--checkpoint-hist", 100)
+        done = self.run_tool(*self.arguments(*arguments, output="small/run"), status=cli.IO)
+        self.assertIn(str(small / "run/checkpoints"), done.stderr)
+        self.assertIn("No space left", done.stderr)
+        kept = sorted((small / "run/checkpoints").glob("*.safetensors"))
+        self.assertGreaterEqual(len(kept), 2)
+        for path in kept[:-1]:
+            path.unlink()
+        answer = self.train("--resume", "auto", *arguments, "--checkpoint-hist", 1, output="small/run")
+        self.assertEqual((answer["epochs"], answer["stopped"]), (20, "completed"))
 
     def test_a_loss_that_is_not_finite_ends_with_status_1_and_keeps_the_best(self):
         done = self.run_tool(*self.arguments("--lr", "1e6", "--epochs", 30), status=cli.CHECK_FAILED)

@@ -61,7 +61,8 @@ def metrics_of(run, times=False):
     lines = [json.loads(line) for line in (pathlib.Path(run) / "metrics.jsonl").read_text().splitlines()]
     if not times:
         for line in lines:
-            del line["seconds"], line["images-per-second"]
+            for timed in ("seconds", "images-per-second", "features-per-second"):
+                line.pop(timed, None)
     return lines
 
 

@@ -2,7 +2,8 @@
 """Help, version, wrong usage, and names that nobody knows."""
 import cli
 
-VERBS = ["predict", "eval", "train", "lr-find", "calibrate", "average", "dataset", "inspect", "convert", "benchmark"]
+VERBS = ["predict", "eval", "train", "lr-find", "calibrate", "average", "dataset", "inspect", "convert", "benchmark",
+         "live", "devices"]
 
 
 class Usage(cli.Case):

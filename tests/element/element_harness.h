@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// resnetclassify in a GstHarness, with a bus of its own, and frames to push into it.
+// An element in a GstHarness, with a bus of its own, and frames to push into it.
 #pragma once
 
 #include <gst/check/gstharness.h>
@@ -25,12 +25,14 @@ inline constexpr Color kRed = {255, 0, 0}, kGreen = {0, 255, 0}, kBlue = {0, 0, 
 // "property", "value" as gst-launch reads them.
 using Properties = std::vector<std::pair<std::string, std::string>>;
 
-inline GstElement* make_classifier(const Properties& properties) {
-  GstElement* element = gst_element_factory_make("resnetclassify", nullptr);
+inline GstElement* make_element(const char* factory, const Properties& properties) {
+  GstElement* element = gst_element_factory_make(factory, nullptr);
   EXPECT_NE(element, nullptr) << "GST_PLUGIN_PATH does not lead to libgstresnetft.so";
   for (const auto& [name, value] : properties) gst_util_set_object_arg(G_OBJECT(element), name.c_str(), value.c_str());
   return element;
 }
+
+inline GstElement* make_classifier(const Properties& properties) { return make_element("resnetclassify", properties); }
 
 // A message of the element, copied off the bus.
 struct BusMessage {
@@ -113,7 +115,9 @@ class ElementHarness {
  public:
   // Plays at once. `caps` "": none are sent.
   explicit ElementHarness(const Properties& properties, const std::string& caps = rgb_caps(32, 32))
-      : element_(make_classifier(properties)), bus_(gst_bus_new()) {
+      : ElementHarness(make_classifier(properties), caps) {}
+  // Takes the floating reference.
+  ElementHarness(GstElement* element, const std::string& caps) : element_(element), bus_(gst_bus_new()) {
     gst_element_set_bus(element_, bus_);
     harness_ = gst_harness_new_with_element(element_, "sink", "src");
     if (!caps.empty()) gst_harness_set_src_caps_str(harness_, caps.c_str());

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Proves that the README says what the element has, and that its examples do what they say. `--print` prints the
-property table. Arguments: a colour model's file, the folder of libresnetft.so."""
+"""Proves that the README says what the elements have, and that its examples do what they say. `--print` prints the
+property tables. Arguments: a colour model's file, the folder of libresnetft.so."""
+import functools
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -20,15 +22,21 @@ from gi.repository import GObject, Gst  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
+ELEMENTS = ["resnetclassify", "resnetfinetune"]  # in the README's order
 
 TYPES = {"gchararray": "string", "gboolean": "boolean", "guint": "uint", "guint64": "uint64", "gdouble": "double",
          "GStrv": "strv", "GstStructure": "GstStructure"}
 
 
 # What PyGObject says of enumerations changes from version to version; gst-inspect's text does not.
+@functools.cache
+def inspection(element_name):
+    return subprocess.run(["gst-inspect-1.0", element_name], capture_output=True, text=True).stdout
+
+
 def inspected(spec):
     """The names of a property's values, and of its default."""
-    text = subprocess.run(["gst-inspect-1.0", "resnetclassify"], capture_output=True, text=True).stdout
+    text = inspection(spec.owner_type.name.removeprefix("Gst").lower())
     block = re.search(rf"^  {spec.name} +: (.*?)(?=^  \S|^\S)", text, re.M | re.S).group(1)
     return re.findall(r"^ +\((?:0x)?[0-9a-f]+\): (\S+)", block, re.M), re.search(r'Default: \w+, "(.*)"', block).group(1)
 
@@ -101,17 +109,37 @@ class Readme(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertIn("none.safetensors", done.stderr)
 
-    def test_the_property_table_is_what_the_element_has(self):
-        rows, readme = table("resnetclassify").splitlines(), README.read_text(encoding="utf-8").splitlines()
-        self.assertIn(rows[0], readme)
-        start = readme.index(rows[0])
-        self.assertEqual(readme[start:start + len(rows)], rows)
+    def test_each_property_table_is_what_the_element_has(self):
+        readme = README.read_text(encoding="utf-8").splitlines()
+        header = table(ELEMENTS[0]).splitlines()[0]
+        starts = [number for number, line in enumerate(readme) if line == header]
+        self.assertEqual(len(starts), len(ELEMENTS))
+        for element_name, start in zip(ELEMENTS, starts):
+            rows = table(element_name).splitlines()
+            self.assertEqual(readme[start:start + len(rows) + 1], rows + [""])
+
+    def test_every_action_and_message_of_the_learner_is_named(self):
+        section = re.search(r"^## Learn while it plays$(.*?)^## ", README.read_text(encoding="utf-8"), re.M | re.S)
+        element_type = Gst.ElementFactory.make("resnetfinetune").__gtype__
+        events = re.findall(r'event_of\("([a-z-]+)"\)', (ROOT / "plugin/learner_writer.cpp").read_text(encoding="utf-8"))
+        self.assertGreaterEqual(len(events), 11)
+        for name in [*GObject.signal_list_names(element_type), *events]:
+            self.assertIn(f"`{name}", section.group(1))
+
+    def test_the_line_that_learns_plays(self):
+        line = re.search(r"^gst-launch-1.0 ((?:[^\n]*\\\n)*[^\n]*resnetfinetune(?:[^\n]*\\\n)*[^\n]*)$",
+                         README.read_text(encoding="utf-8"), re.M).group(1).replace("\\\n", " ")
+        line = re.sub(r"^.*? ! (?=videoconvert)", "videotestsrc num-buffers=30 ! ", line.removeprefix("-m "))
+        line = re.sub(r"base-model-file=\S+", f"base-model-file={MODEL}", line).replace("autovideosink", "fakesink")
+        done = subprocess.run(["gst-launch-1.0", "-m", *shlex.split(line)], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("event=(string)sample-stored", done.stdout)
 
 
 if __name__ == "__main__":
     Gst.init(None)
     if "--print" in sys.argv:
-        print(table("resnetclassify"))
+        print(*map(table, ELEMENTS), sep="\n\n")
     else:
         MODEL, LIBRARY = (os.path.abspath(argument) for argument in sys.argv[1:3])
         tap.main()

@@ -20,6 +20,12 @@ std::string serialized(const GValue* value) {
   return result;
 }
 
+struct ElementOptions {
+  const char* factory;
+  std::span<const Option> options;
+};
+class OptionTable : public ::testing::TestWithParam<ElementOptions> {};
+
 }  // namespace
 
 TEST(Settings, EnumsOfThePluginHaveTheNumbersOfTheOptionTable) {
@@ -52,10 +58,10 @@ TEST(Settings, WordsOfTheOptionTableReachTheirRules) {
   EXPECT_EQ(model_request(settings).value().load.architecture, "resnet56");
 }
 
-TEST(Settings, EveryRowOfTheTableIsAPropertyWithItsDefaultAndFlags) {
-  GstElement* element = gst_element_factory_make("resnetclassify", nullptr);
+TEST_P(OptionTable, EveryRowIsAPropertyWithItsDefaultAndFlags) {
+  GstElement* element = gst_element_factory_make(GetParam().factory, nullptr);
   ASSERT_NE(element, nullptr);
-  for (const Option& option : classify_options()) {
+  for (const Option& option : GetParam().options) {
     const std::string name(option.name);
     GParamSpec* spec = g_object_class_find_property(G_OBJECT_GET_CLASS(element), name.c_str());
     ASSERT_NE(spec, nullptr) << name;
@@ -76,6 +82,11 @@ TEST(Settings, EveryRowOfTheTableIsAPropertyWithItsDefaultAndFlags) {
   }
   gst_object_unref(element);
 }
+
+INSTANTIATE_TEST_SUITE_P(Elements, OptionTable,
+                         ::testing::Values(ElementOptions{"resnetclassify", classify_options()},
+                                           ElementOptions{"resnetfinetune", finetune_options()}),
+                         [](const auto& info) { return info.param.factory; });
 
 TEST(Settings, AValueThatIsSetIsTheValueThatIsRead) {
   GstElement* element = make_classifier({{"top-k", "7"},

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# Runs every line of pipelines/README.md as a user would, and pipelines/demo.sh. A live videotestsrc stands for the
-# camera, gst-rtsp-server for the RTSP stream.
+# Runs every line of pipelines/README.md as a user would. A live videotestsrc stands for the camera, gst-rtsp-server for
+# the RTSP stream, pictures with regions for a detector.
 # arguments: source root, build root, a colour model's file
 import json
 import os
 import pathlib
+import random
 import re
 import struct
 import subprocess
@@ -19,21 +20,20 @@ import tap  # noqa: E402
 
 import gi
 gi.require_version("Gst", "1.0")
-from gi.repository import GLib, Gst
+gi.require_version("GstVideo", "1.0")
+from gi.repository import GLib, Gst, GstVideo
 
 Gst.init(None)
 SOURCE, BUILD = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
 COLOR_MODEL = os.path.abspath(sys.argv[3])
 del sys.argv[1:4]
-DATA = pathlib.Path(os.environ.get("RESNETFT_DATA", SOURCE / ".." / "shared" / "data"))
 CLIPS = pathlib.Path("/usr/share/doc/opencv-doc/examples/data")
-NET = DATA / "weights" / "resnet20-12fca82f.th"
 
 
 def lines_of_readme():
     """The launch line under each heading."""
     text = (SOURCE / "pipelines" / "README.md").read_text()
-    return dict(re.findall(r"^## ([^\n]+)\n(?:[^\n`]*\n)*?```\n(gst-launch-1.0 [^\n]+)\n```", text, re.M))
+    return dict(re.findall(r"^## ([^\n]+)\n(?:(?!```|## )[^\n]*\n)*?```\n(gst-launch-1.0 [^\n]+)\n```", text, re.M))
 
 
 def run(command, folder, **variables):
@@ -51,13 +51,15 @@ def needs_clips(test):
     return unittest.skipUnless(CLIPS.is_dir(), "not tested: Debian's package opencv-doc is not installed")(test)
 
 
-class LaunchLines(unittest.TestCase):
+class Lines(unittest.TestCase):
     def setUp(self):
         self.lines = lines_of_readme()
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
 
+
+class LaunchLines(Lines):
     def labels(self, heading, replace=(), **variables):
         line = self.lines[heading]
         for old, new in replace:
@@ -71,8 +73,9 @@ class LaunchLines(unittest.TestCase):
         return labels
 
     def test_every_heading_has_a_line_and_a_test(self):
-        self.assertEqual(set(self.lines), {"A file", "A camera", "A test source", "RTSP in", "Two branches",
-                                           "The label drawn into a video file"})
+        names = dir(LaunchLines) + dir(LearningLines)
+        tests = {name.removeprefix("test_").replace("_", " ") for name in names if name.startswith("test_")}
+        self.assertLessEqual({heading.lower() for heading in self.lines}, tests)
 
     @needs_clips
     def test_a_file(self):
@@ -111,39 +114,82 @@ class LaunchLines(unittest.TestCase):
             self.assertGreater(max(corner) - min(corner), 120, f"frame {index}")
 
 
-class Demo(unittest.TestCase):
-    def demo(self, *arguments, **variables):
-        command = " ".join([str(SOURCE / "pipelines" / "demo.sh"), "--build-dir", str(BUILD), *arguments])
-        with tempfile.TemporaryDirectory() as folder:
-            status, output, errors = run(command, folder, **variables)
-            sizes = {path.name: path.stat().st_size for path in pathlib.Path(folder).iterdir()}
-        return status, output, errors, sizes
+class LearningLines(Lines):
+    """Lines with resnetfinetune, on noise that two colours tint: no two frames are equal, and all are learnable."""
 
-    @needs_clips
-    @unittest.skipUnless(NET.exists(), "not tested: the CIFAR ResNet-20 is not in RESNETFT_DATA")
-    def test_prints_a_timeline_and_writes_the_annotated_video(self):
-        status, output, errors, sizes = self.demo(RESNETFT_DATA=str(DATA))
+    def tinted(self, colour, frames=150):
+        """A source of small frames in place of a camera."""
+        foreground = {"red": "0xffff0000", "green": "0xff00ff00"}[colour]
+        return (f"videotestsrc is-live=true pattern=solid-color foreground-color={foreground} num-buffers={frames} ! "
+                "video/x-raw,format=RGBx,width=64,height=64,framerate=50/1 ! agingtv color-aging=false")
+
+    def learn(self, heading, colour, cameras):
+        """The line with `cameras` replaced by frames of that colour, its label; what it prints."""
+        line = self.lines[heading]
+        for camera in cameras:
+            self.assertIn(camera, line)
+            line = line.replace(camera, self.tinted(colour))
+        status, output, errors = run(line, self.folder, MODEL=COLOR_MODEL, LABEL=f"{colour}-cup")
         self.assertEqual(status, 0, errors)
-        times = re.findall(r"^ +(\d+):(\d\d\.\d{3})  (\w+) +\d+ %$", output, re.M)
-        self.assertGreaterEqual(len(times), 2, output)
-        self.assertEqual(times, sorted(times, key=lambda entry: (int(entry[0]), float(entry[1]))))
-        self.assertGreater(sizes["annotated.mkv"], 100000)
+        return output
 
-    def test_a_missing_model_is_named(self):
-        status, _, errors, _ = self.demo(RESNETFT_DATA="/nowhere")
-        self.assertEqual(status, 1)
-        self.assertIn("/nowhere/weights/resnet20-12fca82f.th", errors)
-        self.assertIn("RESNETFT_DATA", errors)
+    def assert_learns_in_two_turns(self, heading, *cameras):
+        first = self.learn(heading, "red", cameras)
+        self.assertIn("event=(string)sample-stored", first)
+        self.assertNotIn("event=(string)promoted", first)
+        second = self.learn(heading, "green", cameras)
+        self.assertRegex(second, r"event=\(string\)promoted,.* labels=\(\w+\)< red-cup, green-cup >")
+        return second
 
-    def test_a_missing_clip_is_named(self):
-        status, _, errors, _ = self.demo("--model", COLOR_MODEL, "none.avi")
-        self.assertEqual(status, 1)
-        self.assertIn("none.avi", errors)
+    def test_learn_from_a_camera(self):
+        output = self.assert_learns_in_two_turns("Learn from a camera", "v4l2src")
+        self.assertEqual(labels_in(output)[-1], "green-cup", output[-2000:])
 
-    def test_what_is_no_video_ends_with_gstreamers_reason(self):
-        status, _, errors, _ = self.demo("--model", COLOR_MODEL, str(SOURCE / "README.md"))
-        self.assertEqual(status, 1)
-        self.assertIn("demo: error: the pipeline ended with: ERROR", errors)
+    def test_several_cameras_taught_as_one(self):
+        self.assert_learns_in_two_turns("Several cameras taught as one", "v4l2src device=/dev/video0",
+                                        "v4l2src device=/dev/video1")
+
+    def test_classify_in_one_pipeline_and_learn_in_another(self):
+        output = self.assert_learns_in_two_turns("Classify in one pipeline and learn in another",
+                                                 "v4l2src device=/dev/video0", "v4l2src device=/dev/video1")
+        self.assertEqual(labels_in(output)[-1], "green-cup", output[-2000:])
+
+    def test_learn_from_regions(self):
+        line = self.lines["Learn from regions"].removeprefix("gst-launch-1.0 -m ")
+        detector = 'v4l2src ! videoconvert ! gvadetect model="$DETECTOR"'
+        self.assertIn(detector, line)
+        pipeline = Gst.parse_launch(line.replace(detector, "appsrc name=source format=time caps=video/x-raw,format=RGB,"
+                                                 "width=64,height=32,framerate=25/1").replace("$MODEL", COLOR_MODEL))
+        source = pipeline.get_by_name("source")
+        for number in range(100):
+            source.emit("push-buffer", frame_with_regions(number))
+        source.emit("end-of-stream")
+        pipeline.set_state(Gst.State.PLAYING)
+        promoted = []
+        kinds = Gst.MessageType.ELEMENT | Gst.MessageType.EOS | Gst.MessageType.ERROR
+        while (message := pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, kinds)) and message.type == Gst.MessageType.ELEMENT:
+            structure = message.get_structure()
+            if structure.get_name() == "resnetfinetune" and structure.get_string("event") == "promoted":
+                promoted.append(list(structure.get_value("labels")))
+        pipeline.set_state(Gst.State.NULL)
+        self.assertIsNotNone(message)
+        self.assertEqual(message.type, Gst.MessageType.EOS)
+        self.assertEqual(sorted(promoted[-1]), ["left thing", "right thing"])
+
+
+def frame_with_regions(number):
+    """64x32 pixels, the left half reddish and the right half greenish, each a region; no two frames are equal."""
+    draw = random.Random(number)
+    noise = bytes(draw.randrange(100) for _ in range(64 * 32 * 3))
+    pixels = bytearray(noise)
+    for offset in range(0, len(pixels), 3):
+        pixels[offset + (0 if offset // 3 % 64 < 32 else 1)] += 120
+    buffer = Gst.Buffer.new_allocate(None, len(pixels), None)
+    buffer.fill(0, bytes(pixels))
+    buffer.pts, buffer.duration = number * Gst.SECOND // 25, Gst.SECOND // 25
+    for name, left in (("left thing", 0), ("right thing", 32)):
+        GstVideo.buffer_add_video_region_of_interest_meta(buffer, name, left, 0, 32, 32)
+    return buffer
 
 
 class SameEverywhere(unittest.TestCase):

@@ -23,7 +23,7 @@ def includes(path):
 
 
 def sources(folder):
-    return sorted(p for ending in ("*.h", "*.cpp") for p in (ROOT / folder).rglob(ending))
+    return sorted(p for ending in ("*.h", "*.cpp", "*.cu") for p in (ROOT / folder).rglob(ending))
 
 
 def area_of(include):
@@ -56,6 +56,21 @@ class Borders(unittest.TestCase):
         for path in sources("lib/infer/onednn"):
             for include in includes(path):
                 self.assertIsNone(re.match(r"(torch|ATen|c10)/", include), f"{path} includes {include}")
+
+    def test_cuda_headers_stay_in_the_cuda_module(self):
+        inside = 0
+        for folder in ("lib", "plugin", "tools"):
+            for path in sources(folder):
+                for include in includes(path):
+                    if re.match(r"(cuda|cudnn|cublas)[^/]*\.h$", include):
+                        self.assertIn(ROOT / "lib/device/cuda", path.parents, f"{path} includes {include}")
+                        inside += 1
+        self.assertGreater(inside, 1)
+
+    def test_what_nvcc_compiles_includes_plain_headers(self):
+        for path in sources("lib/device/cuda"):
+            for include in includes(path) if path.suffix == ".cu" else []:
+                self.assertTrue(include.startswith("device/cuda/"), f"{path} includes {include}")
 
     def test_plugin_and_tools_never_meet(self):
         for mine, other in (("plugin", "tools"), ("tools", "plugin")):

@@ -98,8 +98,8 @@ TEST(Recipe, WorkersThreadsTimeAndCheckpointsDoNotChangeTheResult) {
   std::vector<std::string> free;
   for (const Option& option : recipe_options())
     if (!changes_result(option.name)) free.emplace_back(option.name);
-  EXPECT_EQ(free,
-            (std::vector<std::string>{"max-time", "threads", "workers", "checkpoint-interval", "checkpoint-hist"}));
+  EXPECT_EQ(free, (std::vector<std::string>{"max-time", "threads", "workers", "deterministic", "checkpoint-interval",
+                                            "checkpoint-hist"}));
 }
 
 DataFacts facts(size_t images, bool has_base = true, int side = 224) { return {images, 10, side, side, has_base}; }
@@ -125,6 +125,7 @@ TEST(Recipe, AutoRatesFollowTheEffectiveBatch) {
   Recipe head = with("trainable", "head");
   head.batch_size = 64;
   head.grad_accum_steps = 2;
+  head.cache = CacheKind::None;
   resolve_recipe(head, facts(100));
   EXPECT_DOUBLE_EQ(head.lr, 0.05);
   Recipe all = with("trainable", "all");
@@ -141,6 +142,28 @@ TEST(Recipe, AutoRatesFollowTheEffectiveBatch) {
     resolve_recipe(adam, facts(100));
     EXPECT_DOUBLE_EQ(adam.lr, 1e-4);
   }
+}
+
+TEST(Recipe, AHeadOnCachedFeaturesTakesMoreEpochsAndItsRateFromThem) {
+  DataFacts data = facts(100);
+  data.head_features = 512;
+  Recipe head = with("trainable", "head");
+  resolve_recipe(head, data);
+  EXPECT_EQ(head.epochs, 60u);
+  EXPECT_TRUE(rate_follows_features(head));
+  Recipe beyond = with("trainable", "head");
+  beyond.cache_max_bytes = 100 * 512 * 4 - 1;
+  resolve_recipe(beyond, data);
+  EXPECT_EQ(beyond.epochs, 10u);
+  Recipe all = with("trainable", "all");
+  resolve_recipe(all, data);
+  EXPECT_EQ(all.epochs, 10u);
+  EXPECT_FALSE(rate_follows_features(all));
+  Recipe first = with("head-epochs", "3");
+  first.trainable = Trainable::All;
+  resolve_recipe(first, data);
+  EXPECT_TRUE(rate_follows_features(head_phase(first)));
+  EXPECT_EQ(head_phase(first).epochs, 3u);
 }
 
 TEST(Recipe, NothingIsAutoOnceItIsResolvedAndValuesThatWereNamedStay) {

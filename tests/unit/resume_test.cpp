@@ -96,6 +96,51 @@ TEST(Resume, FromEveryStepIsTheRunThatWasNeverStopped) {
   }
 }
 
+Settings head_on_features() {
+  return {{"trainable", "head"},        {"lr", "auto"},
+          {"cache", "features"},        {"epochs", "4"},
+          {"checkpoint-interval", "1"}, {"checkpoint-hist", "100"},
+          {"model-ema", "true"},        {"model-ema-steps", "1"},
+          {"lr-scheduler", "constant"}};
+}
+
+TEST(Resume, AHeadOnFeaturesGoesOnWithItsRateFromEveryStep) {
+  const TemporaryFolder whole_folder;
+  TrainSpec spec = texture_training(head_on_features(), kPictures);
+  ASSERT_EQ(spec.recipe.lr, 0) << "its rate follows from the features";
+  spec.checkpoint_folder = whole_folder.file("");
+  Recipe resolved;
+  TrainObserver observer;
+  observer.resolved = [&](const Recipe& recipe, const std::string&) { resolved = recipe; };
+  const TrainOutcome whole = trained(spec, observer);
+  ASSERT_TRUE(whole.model);
+  EXPECT_GT(resolved.lr, 0);
+  EXPECT_EQ(resolved.lr, whole.history[1].learning_rate);
+  for (const std::string& checkpoint : checkpoints_of(whole_folder))
+    for (const double rate : {0.0, resolved.lr}) {  // as it was asked for, and as args.ini has it
+      TrainSpec again = spec;
+      again.checkpoint_folder = "";
+      again.resume_file = checkpoint;
+      again.recipe.lr = rate;
+      const TrainOutcome resumed = trained(again);
+      ASSERT_TRUE(resumed.model) << checkpoint;
+      expect_same(whole, resumed);
+    }
+  spec.resume_file = checkpoints_of(whole_folder).front();
+  spec.recipe.lr = 2 * resolved.lr;
+  EXPECT_EQ(train(spec, {}, {}).error().code, ErrorCode::Incompatible);
+}
+
+TEST(Resume, TheRateThatFollowedFromFeaturesRepeatsTheRun) {
+  TrainSpec spec = texture_training(head_on_features(), kPictures);
+  TrainObserver observer;
+  observer.resolved = [&](const Recipe& recipe, const std::string&) { spec.recipe = recipe; };
+  const TrainSpec asked = spec;
+  const TrainOutcome once = trained(asked, observer);
+  ASSERT_NE(spec.recipe.lr, asked.recipe.lr);
+  expect_same(once, trained(spec));
+}
+
 TEST(Resume, AfterAStopInTheMiddleOfAnEpochItGoesOn) {
   const TrainOutcome whole = trained(texture_training(everything_on(), kPictures));
   const TemporaryFolder folder;

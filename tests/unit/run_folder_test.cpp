@@ -57,8 +57,8 @@ TEST_F(RunFolderTest, EachEpochIsALineOfBothFiles) {
   EXPECT_EQ(nlohmann::json::parse(first)["train-loss"], 0.25);
   EXPECT_EQ(nlohmann::json::parse(first)["validation"]["top1"], 0.5);
   const std::string csv = read("/summary.csv");
-  EXPECT_NE(csv.find("\n0,,,,0,0.5,0,0,0,,,,,,0,0,0\n"), std::string::npos) << csv;
-  EXPECT_NE(csv.find("\n1,0.1,0.25,0,0,0.5,0,0,0,,,,,,0,0,0\n"), std::string::npos) << csv;
+  EXPECT_NE(csv.find("\n0,,,,0,0.5,0,0,0,,,,,,0,0,,0\n"), std::string::npos) << csv;
+  EXPECT_NE(csv.find("\n1,0.1,0.25,0,0,0.5,0,0,0,,,,,,0,0,,0\n"), std::string::npos) << csv;
   const auto commas = [](std::string_view line) { return std::count(line.begin(), line.end(), ','); };
   EXPECT_EQ(commas(csv.substr(0, csv.find('\n'))), commas(csv.substr(csv.rfind("\n1,") + 1)));
 }

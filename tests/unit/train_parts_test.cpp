@@ -268,6 +268,17 @@ TEST(TrainParts, MixedTargetsAndPicturesAreThoseWorkedOutByHand) {
   EXPECT_TRUE(at::equal(cut.flatten(), at::tensor({0., 5., 2., 7., 4., 1., 6., 3.}).to(at::kFloat)));
 }
 
+TEST(TrainParts, APictureIsMixedAsItIsInABatch) {
+  for (const MixDraw& draw : {MixDraw{MixKind::Mixup, 0.3}, MixDraw{MixKind::CutMix, 0.5, 1, 2, 4, 5}, MixDraw{}}) {
+    const at::Tensor plain = at::randn({2, 6, 5, 3});  // [N, H, W, C]
+    at::Tensor batch = plain.clone().permute({0, 3, 1, 2});
+    apply_mix(draw, batch, at::tensor({0, 1}, at::kLong), 2);
+    at::Tensor one = plain[1].clone();
+    mix_picture(draw, {plain[0].const_data_ptr<float>(), 90}, {one.mutable_data_ptr<float>(), 90}, 5);
+    EXPECT_TRUE(at::allclose(one, batch[1].permute({1, 2, 0}), 1e-6, 1e-6)) << static_cast<int>(draw.kind);
+  }
+}
+
 TEST(TrainParts, ABoxKeepsTheShareThatItsTargetsSay) {
   Recipe recipe;
   recipe.cutmix_alpha = 1;

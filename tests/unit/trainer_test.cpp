@@ -4,8 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
+#include <cstdio>
+#include <ctime>
+#include <thread>
 
+#include "tests/support/temporary_folder.h"
 #include "tests/support/training.h"
+#include "train/checkpoint.h"
 
 namespace resnetft {
 namespace {
@@ -96,15 +102,15 @@ TEST(Trainer, LayerAndGroupNormalisationAreConvertedAndTrained) {
   }
 }
 
-TEST(Trainer, AHeadOnCachedFeaturesLearnsAsOnUnaugmentedPictures) {
+TEST(Trainer, AHeadOnCachedFeaturesBeginsAsOnUnaugmentedPicturesAndLearnsFaster) {
   const testing::Settings settings = {{"trainable", "head"}, {"crop", "none"}, {"hflip", "0"},
                                       {"epochs", "3"},       {"lr", "0.05"},   {"seed", "5"}};
   TrainSpec pixels = texture_training(settings, 48), features = texture_training(settings, 48);
   features.recipe.cache = CacheKind::Features;
   const TrainOutcome a = trained(pixels), b = trained(features);
   ASSERT_EQ(a.history.size(), b.history.size());
-  for (size_t i = 1; i < a.history.size(); ++i)
-    EXPECT_NEAR(a.history[i].train_loss, b.history[i].train_loss, 1e-4 * a.history[i].train_loss);
+  EXPECT_NEAR(a.history[0].validation->loss, b.history[0].validation->loss, 1e-4 * a.history[0].validation->loss);
+  EXPECT_LT(b.history.back().train_loss, 0.5 * a.history.back().train_loss);
 }
 
 TEST(Trainer, ALastStageOnCachedFeaturesLearnsAsOnUnaugmentedPicturesAndWithinItsBytesOnly) {
@@ -173,6 +179,24 @@ TEST(Trainer, ALossThatIsNotFiniteNamesTheStepAndKeepsTheBestModel) {
   EXPECT_EQ(outcome.model == nullptr, outcome.best_epoch == 0);
 }
 
+TEST(Trainer, AHeadOnFeaturesLearnsThemInFewEpochsAtItsOwnRate) {
+  const TrainOutcome outcome = trained(texture_training(
+      {{"trainable", "head"}, {"lr", "auto"}, {"cache", "features"}, {"epochs", "auto"}, {"eval-metric", "loss"}}));
+  EXPECT_EQ(outcome.epochs, 60u);
+  EXPECT_GT(outcome.scores.top1, 0.75);  // of what random layers make of the pictures
+  EXPECT_LT(outcome.history.back().train_loss, 0.3 * outcome.history[1].train_loss);
+}
+
+TEST(Trainer, AmongEquallyGoodEpochsTheLowestLossIsTheBest) {
+  const TrainOutcome outcome =
+      trained(texture_training({{"trainable", "head"}, {"cache", "features"}, {"epochs", "30"}}));
+  const ClassificationScores& best = outcome.scores;
+  for (const EpochReport& report : outcome.history)
+    if (report.epoch > 0 && report.validation->top1 == best.top1) {
+      EXPECT_GE(report.validation->loss, best.loss) << report.epoch;
+    }
+}
+
 TEST(Trainer, StopsEarlyWithoutGainAndCleanlyAtTheTimeLimit) {
   // At such a rate nothing is learned, and the metric stays.
   const TrainOutcome early = trained(
@@ -182,6 +206,26 @@ TEST(Trainer, StopsEarlyWithoutGainAndCleanlyAtTheTimeLimit) {
   const TrainOutcome timed = trained(texture_training({{"epochs", "100000"}, {"max-time", "0.5"}}, 24));
   EXPECT_EQ(timed.stopped, Stopped::Time);
   EXPECT_LT(timed.seconds, 30);
+}
+
+bool has_bf16_arithmetic() { return __builtin_cpu_supports("avx512bf16"); }
+
+TEST(Trainer, InBf16ItLearnsWhatItLearnsInFp32AndWritesFp32) {
+  if (!has_bf16_arithmetic()) GTEST_SKIP() << "not tested: bf16 training; this processor has no avx512_bf16";
+  const testing::Settings settings = {{"epochs", "4"}, {"hflip", "0"}};
+  TrainSpec spec = texture_training(settings);
+  const TrainOutcome plain = trained(spec);
+  spec.recipe.precision = TrainPrecision::Bf16;
+  const TrainOutcome half = trained(spec);
+  ASSERT_TRUE(plain.model && half.model);
+  EXPECT_FALSE(different_tensors(*plain.model, *half.model).empty());
+  EXPECT_GT(half.scores.top1, 0.9);
+  EXPECT_NEAR(half.history[1].train_loss, plain.history[1].train_loss, 0.1 * plain.history[1].train_loss);
+  // bfloat16 has 8 bits: what was rounded to it would show in the last 16 bits of each float.
+  size_t whole = 0;
+  for (const auto& [name, tensor] : *half.model->weights().value())
+    whole += std::ranges::any_of(tensor.values, [](float v) { return (std::bit_cast<uint32_t>(v) & 0xffff) != 0; });
+  EXPECT_EQ(whole, half.model->weights().value()->size());
 }
 
 TEST(Trainer, OddDataIsHandledAndSaid) {
@@ -211,7 +255,7 @@ TEST(Trainer, AdaptNormTakesStatisticsAnewAndNeedsNoEpochs) {
 
 TEST(Trainer, APersonsMistakesAreNamed) {
   TrainSpec spec = texture_training({}, 12);
-  spec.recipe.lr = 0;
+  spec.recipe.lr = 0;  // all layers learn: nothing else could give them a rate
   EXPECT_EQ(train(spec, {}, {}).error().code, ErrorCode::InvalidArgument);
   spec = texture_training({}, 12);
   spec.validation = testing::texture_dataset(6, 1, 32, {"a", "b", "x"});
@@ -219,6 +263,95 @@ TEST(Trainer, APersonsMistakesAreNamed) {
   spec = texture_training({}, 12);
   spec.card.architecture = "resnet32";
   EXPECT_NE(train(spec, {}, {}).error().message.find("resnet20, resnet32"), std::string::npos);
+}
+
+TEST(Trainer, PausesOnItsOwnThreadAfterTheStemAndEveryBlockForwardAndBackward) {
+  TrainSpec spec = texture_training({{"epochs", "1"}, {"batch-size", "96"}});
+  size_t pauses = 0;
+  bool elsewhere = false;
+  const std::thread::id here = std::this_thread::get_id();
+  spec.pause_point = [&] {
+    ++pauses;
+    elsewhere |= std::this_thread::get_id() != here;
+  };
+  trained(spec);
+  // The batch; stem and 9 blocks there and back; the same there for the base, and for the epoch, whose batch counts
+  // too.
+  EXPECT_EQ(pauses, 1u + 20u + 10u + 11u);
+  EXPECT_FALSE(elsewhere);
+}
+
+// Stops at the n-th pause point of the second step.
+TEST(Trainer, AStepThatIsStoppedAnywhereLeavesTheCheckpointOfTheStepBefore) {
+  const auto stopped_at = [](size_t pause, const std::string& folder) {
+    TrainSpec spec = texture_training({{"epochs", "1"}, {"batch-size", "48"}});
+    spec.checkpoint_folder = folder;
+    std::stop_source source;
+    size_t steps = 0, pauses = 0;
+    TrainObserver observer;
+    observer.step = [&](double, double) { ++steps; };
+    spec.pause_point = [&] {
+      if (steps == 1 && ++pauses == pause) source.request_stop();
+    };
+    const Result<TrainOutcome> outcome = train(spec, observer, source.get_token());
+    ASSERT_TRUE(outcome.ok()) << to_string(outcome.error());
+    EXPECT_EQ(outcome->stopped, Stopped::Signal);
+    EXPECT_EQ(steps, 1u);
+  };
+  std::vector<std::vector<std::byte>> bytes;
+  for (const size_t pause : {1u, 6u, 11u, 15u, 21u}) {  // before the step, forward, backward, its last
+    const testing::TemporaryFolder folder;
+    stopped_at(pause, folder.file(""));
+    const Result<Checkpoint> checkpoint = read_checkpoint(latest_checkpoint(folder.file("")).value());
+    ASSERT_TRUE(checkpoint.ok());
+    std::vector<std::byte> all;
+    for (const Tensor& tensor : checkpoint->tensors.tensors)
+      all.insert(all.end(), tensor.bytes.begin(), tensor.bytes.end());
+    bytes.push_back(std::move(all));
+  }
+  for (const std::vector<std::byte>& each : bytes) EXPECT_TRUE(each == bytes.front());
+}
+
+TEST(Trainer, AHeadLearnsFromGivenFeaturesWithoutReadingAPicture) {
+  TrainSpec spec =
+      texture_training({{"trainable", "head"}, {"cache", "features"}, {"epochs", "30"}, {"lr", "0.5"}}, 30);
+  std::vector<std::vector<float>> rows;
+  const auto features = [&](const Dataset& data) {
+    for (size_t i = 0; i < data.size(); ++i) {
+      rows.emplace_back(64, 0.1f);
+      rows.back()[data.class_id(i)] = 1;
+    }
+  };
+  features(*spec.train);
+  features(*spec.validation);
+  for (size_t i = 0; i < rows.size(); ++i)
+    (i < spec.train->size() ? spec.train_features : spec.validation_features).emplace_back(rows[i]);
+  EXPECT_EQ(trained(spec).scores.top1, 1.0);
+  spec.train_features.pop_back();
+  EXPECT_EQ(train(spec, {}, {}).error().code, ErrorCode::InvalidArgument);
+}
+
+double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+// What a learner's run takes beside a stream: processor time, which other programs do not change.
+TEST(Trainer, AHeadLearnsFiveHundredSamplesOfAResNet18InLessThanTwoSeconds) {
+  ModelCard card;
+  card.architecture = "resnet18";
+  card.num_classes = 3;
+  card.labels = {"a", "b", "c"};
+  TrainSpec spec = texture_training({{"trainable", "head"}, {"cache", "features"}, {"epochs", "10"}}, 500);
+  spec.base = Model::create(card, testing::random_weights("resnet18", 3, 1)).value();
+  spec.card = card;
+  std::vector<std::vector<float>> rows(512);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i].assign(512, 0.01f * static_cast<float>(i % 7));
+    (i < 500 ? spec.train_features : spec.validation_features).emplace_back(rows[i]);
+  }
+  const double before = processor_seconds();
+  EXPECT_EQ(trained(spec).epochs, 10u);
+  const double took = processor_seconds() - before;
+  std::printf("a head, 500 samples of 512 features, 10 epochs: %.3f s\n", took);
+  EXPECT_LT(took, 2.0);
 }
 
 }  // namespace

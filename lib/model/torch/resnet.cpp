@@ -168,16 +168,25 @@ ResNet::ResNet(const Architecture& architecture, int64_t num_classes, Normalizat
   head_ = register_module(head_name(), std::make_shared<LinearHead>(channels, num_classes));
 }
 
+// A hook of the tensor's is called once its gradient is known: before the backward pass of the block that made it.
+const at::Tensor& ResNet::paused(const at::Tensor& x) const {
+  if (!pause_hook_) return x;
+  pause_hook_();
+  if (x.requires_grad()) x.register_hook([this](const at::Tensor&) { pause_hook_(); });
+  return x;
+}
+
 at::Tensor ResNet::before_last_stage(const at::Tensor& pictures) const {
   at::Tensor x = bn1_->forward(conv1_->forward(pictures)).relu_();
   if (pools_first_) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
-  for (size_t i = 0; i < last_stage_begin_; ++i) x = blocks_[i]->forward(x);
+  paused(x);
+  for (size_t i = 0; i < last_stage_begin_; ++i) x = paused(blocks_[i]->forward(x));
   return x;
 }
 
 at::Tensor ResNet::last_stage(const at::Tensor& input) const {
   at::Tensor x = input;
-  for (size_t i = last_stage_begin_; i < blocks_.size(); ++i) x = blocks_[i]->forward(x);
+  for (size_t i = last_stage_begin_; i < blocks_.size(); ++i) x = paused(blocks_[i]->forward(x));
   return x.mean({2, 3});
 }
 

@@ -6,6 +6,7 @@
 #include <torch/nn/module.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +43,10 @@ class ResNet : public torch::nn::Module {
   // mode and with frozen normalisation too.
   void estimate_statistics(double momentum);
 
+  // `hook` is called after the stem and after every block, forward and, where gradients flow, backward, on the thread
+  // that runs the pass. What it throws ends the pass.
+  void set_pause_hook(std::function<void()> hook) { pause_hook_ = std::move(hook); }
+
   std::string last_stage_name() const { return last_stage_name_; }  // "layer4", "layer3"
   std::string head_name() const { return pools_first_ ? "fc" : "linear"; }
 
@@ -50,6 +55,8 @@ class ResNet : public torch::nn::Module {
   void draw_initial_weights(const std::optional<at::Generator>& generator = std::nullopt);
 
  private:
+  const at::Tensor& paused(const at::Tensor& x) const;
+
   std::shared_ptr<Convolution> conv1_;
   std::shared_ptr<NormLayer> bn1_;
   bool pools_first_;
@@ -57,6 +64,7 @@ class ResNet : public torch::nn::Module {
   size_t last_stage_begin_ = 0;  // its first block
   std::string last_stage_name_;
   std::shared_ptr<LinearHead> head_;
+  std::function<void()> pause_hook_;
 };
 
 }  // namespace resnetft

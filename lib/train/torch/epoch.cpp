@@ -43,6 +43,7 @@ struct EpochPlan {
   double begun;           // seconds() at its begin here
   int64_t images_before;  // of an earlier session
   size_t images;
+  bool on_features;
 };
 
 // Batches up to the next step of the optimiser. False: the loss is not finite.
@@ -53,6 +54,7 @@ Result<bool> accumulate_batches(RunContext& run, const Phase& phase, PhaseParts&
   StepSums sums;
   uint64_t number = state.batches;
   for (; number < end; ++number) {
+    run.pause_point();
     Result<std::optional<TrainBatch>> batch = parts.train->next();
     if (!batch) return batch.error();
     if (!*batch) return Error{ErrorCode::Internal, "an epoch ended before its last batch", ""};
@@ -73,9 +75,30 @@ Result<bool> accumulate_batches(RunContext& run, const Phase& phase, PhaseParts&
   return true;
 }
 
+// Running statistics, which a forward pass moves before its step is complete.
+NamedTensors statistics_of(const RunContext& run) {
+  NamedTensors statistics;
+  for (const auto& [name, tensor] : run.tensors)
+    if (name.ends_with(".running_mean") || name.ends_with(".running_var")) statistics.emplace(name, tensor);
+  return statistics;
+}
+
+// The same; Cancelled leaves the net as it was before.
+Result<bool> accumulate_or_abandon(RunContext& run, const Phase& phase, PhaseParts& parts, TrainStep& step,
+                                   const EpochPlan& plan) {
+  const NamedTensors statistics = statistics_of(run);
+  const NamedTensors before = parts.train->stage() == Stage::Features ? NamedTensors() : clone_all(statistics);
+  Result<bool> finite = until_cancelled([&] { return accumulate_batches(run, phase, parts, step, plan); });
+  if (finite || finite.error().code != ErrorCode::Cancelled) return finite;
+  step.abandon();
+  if (!before.empty()) copy_all(before, statistics);
+  return finite;
+}
+
 void average(RunContext& run, const Phase& phase, PhaseParts& parts, uint64_t steps_in_epoch, uint64_t steps) {
   if (!parts.average) return;
   if (steps_in_epoch % phase.recipe.model_ema_steps != 0 && steps_in_epoch != steps) return;
+  if (parts.head) parts.head->write_to_net();
   parts.average->update(ema_keep(phase.recipe, run.state.averagings++));
 }
 
@@ -88,10 +111,11 @@ void tell(RunContext& run, const Phase& phase, const EpochPlan& plan) {
   progress.step = run.state.batches / plan.accumulate;
   progress.steps = plan.steps;
   progress.loss = run.state.images > 0 ? run.state.loss_sum / static_cast<double>(run.state.images) : 0;
-  progress.images_per_second = here > 0 ? static_cast<double>(seen) / here : 0;
+  progress.rate = here > 0 ? static_cast<double>(seen) / here : 0;
+  progress.on_features = plan.on_features;
   const double left = static_cast<double>(phase.last_epoch() - run.state.epochs) * static_cast<double>(plan.images) -
                       static_cast<double>(run.state.images);
-  if (progress.images_per_second > 0) progress.seconds_left = std::max(0.0, left / progress.images_per_second);
+  if (progress.rate > 0) progress.seconds_left = std::max(0.0, left / progress.rate);
   progress.phase = "train";
   run.progress(progress);
 }
@@ -110,6 +134,20 @@ double merit(const Recipe& recipe, const ClassificationScores& scores) {
   return -scores.loss;
 }
 
+uint32_t last_gain(const Recipe& recipe, const RunState& state) {
+  uint32_t epoch = 0;
+  std::optional<double> highest;
+  for (const EpochReport& report : state.history) {
+    if (report.epoch == 0) continue;
+    for (const std::optional<ClassificationScores>* scores : {&report.validation, &report.validation_ema}) {
+      if (!*scores || (highest && merit(recipe, **scores) <= *highest)) continue;
+      highest = merit(recipe, **scores);
+      epoch = report.epoch;
+    }
+  }
+  return epoch;
+}
+
 Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts, TrainStep& step,
                           EpochReport& report) {
   RunState& state = run.state;
@@ -123,6 +161,7 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
   plan.plateau = plateau_of(run, phase);
   plan.begun = run.seconds();
   plan.images_before = state.images;
+  plan.on_features = parts.train->stage() != Stage::Pictures;
   const uint64_t steps_before = (state.epochs - phase.first_epoch) * plan.steps;
   parts.train->start(std::move(order), state.epochs, state.batches);
   Going going = Going::On;
@@ -130,7 +169,11 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
     const uint64_t step_in_epoch = state.batches / plan.accumulate;
     const double loss_before = state.loss_sum;
     const int64_t images_before = state.images;
-    const Result<bool> finite = accumulate_batches(run, phase, parts, step, plan);
+    const Result<bool> finite = accumulate_or_abandon(run, phase, parts, step, plan);
+    if (!finite && finite.error().code == ErrorCode::Cancelled) {
+      going = Going::Signal;
+      break;
+    }
     if (!finite) return finite.error();
     if (!*finite) {
       run.diverged = not_finite(run, phase, "the loss");
@@ -149,8 +192,10 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
     if (interval > 0 && going == Going::On && run.steps_done % interval == 0)
       if (const Status saved = run.save(parts); !saved) return saved.error();
   }
+  if (parts.head) parts.head->write_to_net();
   report.seconds = run.seconds() - plan.begun;
-  report.images_per_second = static_cast<double>(state.images - plan.images_before) / std::max(1e-9, report.seconds);
+  report.on_features = plan.on_features;
+  report.rate = static_cast<double>(state.images - plan.images_before) / std::max(1e-9, report.seconds);
   if (report.learning_rate == 0 && plan.steps > 0)  // a resume after the last step
     report.learning_rate = learning_rate(recipe, steps_before + plan.steps - 1, plan.steps) * plan.plateau;
   return going;
@@ -160,7 +205,7 @@ namespace {
 
 Result<ClassificationScores> judge(RunContext& run, BatchSource& source) {
   const size_t images = run.spec.validation->size();
-  return evaluate(*run.net, source, images, [&](size_t done) {
+  const auto pause = [&](size_t done) {
     TrainProgress progress;
     progress.epoch = run.state.epochs + 1;
     progress.epochs = run.spec.recipe.head_epochs + run.spec.recipe.epochs;
@@ -168,8 +213,10 @@ Result<ClassificationScores> judge(RunContext& run, BatchSource& source) {
     progress.steps = images;
     progress.phase = "validate";
     run.progress(progress);
-    return run.may_go_on() != Going::Signal;
-  });
+    run.pause_point();
+    return true;
+  };
+  return until_cancelled([&] { return evaluate(*run.net, source, images, pause); });
 }
 
 // With the averaged weights in the net; the plain ones come back, bit for bit.
@@ -181,9 +228,15 @@ Result<ClassificationScores> judge_average(RunContext& run, BatchSource& source,
   return scores;
 }
 
+// Few pictures give many equal counts; the loss tells them apart.
+bool is_better(const Recipe& recipe, const ClassificationScores& scores, const ClassificationScores& best) {
+  const double now = merit(recipe, scores), then = merit(recipe, best);
+  return now > then || (now == then && scores.loss < best.loss);
+}
+
 void keep_if_best(RunContext& run, const Phase& phase, const PhaseParts& parts, EpochReport& report) {
   const auto consider = [&](const ClassificationScores& scores, const NamedTensors& tensors, bool is_ema) {
-    if (!run.best.empty() && merit(phase.recipe, scores) <= merit(phase.recipe, run.state.best_scores)) return;
+    if (!run.best.empty() && !is_better(phase.recipe, scores, run.state.best_scores)) return;
     run.best = clone_all(tensors);
     run.state.best_scores = scores;
     run.state.best_epoch = report.epoch;

@@ -110,13 +110,7 @@ std::vector<int64_t> row_shape(const ResNet& net, Stage stage, int width, int he
   return {output.size(2), output.size(3), output.size(1)};
 }
 
-// What one pass over the pictures leaves.
-struct Computed {
-  std::unique_ptr<FeatureStore> store;
-  std::vector<int64_t> class_ids;  // kNoRow where a picture could not be decoded
-};
-
-void keep(const at::Tensor& output, Stage stage, const Batch& batch, Computed& computed) {
+void keep(const at::Tensor& output, Stage stage, const Batch& batch, FeatureRows& computed) {
   at::Tensor rows = output.to(at::kFloat);
   rows = (stage == Stage::LastStage ? rows.permute({0, 2, 3, 1}) : rows).contiguous();
   const size_t floats = static_cast<size_t>(rows.numel()) / batch.indexes.size();
@@ -127,7 +121,7 @@ void keep(const at::Tensor& output, Stage stage, const Batch& batch, Computed& c
   }
 }
 
-Status compute(Computed& computed, const ResNet& net, Stage stage, BatchLoader& loader, const LoaderSpec& spec,
+Status compute(FeatureRows& computed, const ResNet& net, Stage stage, BatchLoader& loader, const LoaderSpec& spec,
                CorruptLog& corrupt, const std::function<bool(size_t done)>& pause) {
   std::vector<size_t> order(spec.dataset->size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -176,24 +170,23 @@ size_t stage_floats(const ResNet& net, Stage stage, int width, int height) {
   return floats_of(row_shape(net, stage, width, height));
 }
 
-Result<std::unique_ptr<BatchSource>> feature_source(ResNet& net, Stage stage, const LoaderSpec& loader,
-                                                    const std::string& folder, CorruptLog& corrupt,
-                                                    const std::function<bool(size_t done)>& pause) {
+Result<FeatureRows> compute_features(ResNet& net, Stage stage, const LoaderSpec& loader, const std::string& folder,
+                                     CorruptLog& corrupt, const std::function<bool(size_t done)>& pause) {
   LoaderSpec spec = loader;
   spec.augment.reset();
   spec.fast_decode = false;
   spec.cache = PixelCache::None;
-  spec.batch_size = kComputeBatch;
+  spec.batch_size = std::min(kComputeBatch, loader.batch_size);  // what is asked for fits the memory
   Result<std::unique_ptr<BatchLoader>> pictures = BatchLoader::create(spec);
   if (!pictures) return pictures.error();
-  const std::vector<int64_t> shape = row_shape(net, stage, spec.output.crop_width, spec.output.crop_height);
+  std::vector<int64_t> shape = row_shape(net, stage, spec.output.crop_width, spec.output.crop_height);
   const size_t count = spec.dataset->size();
   Result<std::unique_ptr<FeatureStore>> store = FeatureStore::create(folder, count, floats_of(shape));
   if (!store) return store.error();
-  Computed computed{std::move(*store), std::vector<int64_t>(count, kNoRow)};
+  FeatureRows computed{std::move(*store), std::move(shape), std::vector<int64_t>(count, kNoRow)};
   if (const Status status = compute(computed, net, stage, **pictures, spec, corrupt, pause); !status)
     return status.error();
-  return row_source(stage, std::move(computed.store), shape, std::move(computed.class_ids), loader.batch_size);
+  return computed;
 }
 
 }  // namespace resnetft

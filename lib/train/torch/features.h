@@ -31,6 +31,13 @@ class FeatureStore {
   size_t bytes_, row_floats_;
 };
 
+// The rows of the pictures of a dataset at one stage; `shape` and `class_ids` as row_source() takes them.
+struct FeatureRows {
+  std::unique_ptr<FeatureStore> store;
+  std::vector<int64_t> shape;
+  std::vector<int64_t> class_ids;
+};
+
 // Batches of rows that somebody computed: `shape` of a row ([F], or [H, W, C] at LastStage), the class of each row or
 // kNoRow where there is none.
 inline constexpr int64_t kNoRow = -1;
@@ -40,10 +47,10 @@ std::unique_ptr<BatchSource> row_source(Stage stage, std::unique_ptr<FeatureStor
 // The floats of a picture at that stage (LastStage or Features), for pictures of this size.
 size_t stage_floats(const ResNet& net, Stage stage, int width, int height);
 
-// Runs the frozen part of `net` over all pictures of `loader.dataset`, without augmentation, and gives batches of
-// `loader.batch_size` from what it kept. `pause` as in evaluate(). Io; CorruptFile as CorruptLog; Cancelled.
-Result<std::unique_ptr<BatchSource>> feature_source(ResNet& net, Stage stage, const LoaderSpec& loader,
-                                                    const std::string& folder, CorruptLog& corrupt,
-                                                    const std::function<bool(size_t done)>& pause);
+// Runs the frozen part of `net` over all pictures of `loader.dataset`, without augmentation, and keeps what it makes of
+// them; the rows of those that cannot be decoded are zeros. `pause` as in evaluate(). Io; CorruptFile as CorruptLog;
+// Cancelled.
+Result<FeatureRows> compute_features(ResNet& net, Stage stage, const LoaderSpec& loader, const std::string& folder,
+                                     CorruptLog& corrupt, const std::function<bool(size_t done)>& pause);
 
 }  // namespace resnetft

@@ -10,6 +10,7 @@
 #include "train/torch/batch_source.h"
 #include "train/torch/ema.h"
 #include "train/torch/optimizer.h"
+#include "train/torch/standardized_head.h"
 #include "train/torch/step.h"
 
 namespace resnetft {
@@ -25,6 +26,7 @@ std::vector<Phase> phases_of(const Recipe& recipe);
 
 // What a phase needs while it runs.
 struct PhaseParts {
+  std::optional<StandardizedHead> head;  // where it learns on cached features
   std::unique_ptr<ParameterOptimizer> optimizer;
   std::optional<WeightAverage> average;
   std::unique_ptr<BatchSource> train;

@@ -15,7 +15,9 @@
 #include "device/torch/guarded.h"
 #include "model/model_card.h"
 #include "model/normalization.h"
+#include "train/recipe_table.h"
 #include "train/torch/evaluate.h"
+#include "train/torch/fitting_batch.h"
 #include "train/torch/parameters.h"
 #include "train/torch/run_context.h"
 #include "train/torch/sources.h"
@@ -35,8 +37,14 @@ Status check(const TrainSpec& spec) {
     return Error{ErrorCode::Incompatible, "training and validation data have other classes",
                  "give both folders the same class folders"};
   const Recipe& recipe = spec.recipe;
-  if (recipe.trainable == Trainable::Auto || recipe.cache == CacheKind::Auto || recipe.crop_is_auto || recipe.lr <= 0)
+  if (recipe.trainable == Trainable::Auto || recipe.cache == CacheKind::Auto || recipe.crop_is_auto ||
+      recipe.epochs == kAutoEpochs || (recipe.lr <= 0 && !rate_follows_features(recipe)))
     return wrong("the recipe still says auto", "call resolve_recipe() first");
+  if (spec.train_features.empty()) return Status::success();
+  if (spec.train_features.size() != spec.train->size() || spec.validation_features.size() != spec.validation->size())
+    return wrong("there are not as many features as pictures", "give features of every picture, or none");
+  if (recipe.trainable != Trainable::Head)
+    return wrong("features were given, but more than the head is to learn", "leave the features out");
   return Status::success();
 }
 
@@ -85,6 +93,20 @@ void note_odd_classes(const RunContext& run) {
              " training pictures");
 }
 
+// LibTorch's flag, which is the process's, while it lives.
+class DeterministicAlgorithms {
+ public:
+  explicit DeterministicAlgorithms(bool on) : was_on_(at::globalContext().deterministicAlgorithms()) {
+    if (on) at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  }
+  ~DeterministicAlgorithms() { at::globalContext().setDeterministicAlgorithms(was_on_, /*warn_only=*/false); }
+  DeterministicAlgorithms(const DeterministicAlgorithms&) = delete;
+  DeterministicAlgorithms& operator=(const DeterministicAlgorithms&) = delete;
+
+ private:
+  bool was_on_;
+};
+
 LossSpec loss_spec(const RunContext& run) {
   const std::vector<float> weights = class_weights(run.spec.recipe.class_weights, class_counts_of(*run.spec.train));
   LossSpec loss{run.spec.recipe.label_smoothing};
@@ -97,9 +119,15 @@ class Run {
   Run(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop)
       : run_(spec, observer, std::move(stop)) {}
 
+  std::string advice_when_out_of_memory() const { return resnetft::advice_when_out_of_memory(run_); }
+
   Result<TrainOutcome> perform() {
-    if (Status begun = begin(); !begun) return begun.error();
-    for (const Phase& phase : phases_of(run_.spec.recipe)) {
+    if (Status begun = until_cancelled([&] { return begin(); }); !begun) {
+      if (begun.error().code != ErrorCode::Cancelled) return begun.error();
+      going_ = Going::Signal;
+      return outcome();
+    }
+    for (Phase& phase : phases_of(run_.spec.recipe)) {
       if (phase.recipe.epochs > 0 && run_.state.epochs >= phase.last_epoch()) continue;
       const Result<Going> going = run_phase(phase);
       if (!going) return going.error();
@@ -115,11 +143,14 @@ class Run {
     Result<StartingNet> start = start_net(run_.spec, note);
     if (!start) return start.error();
     run_.net = start->net;
+    run_.net->set_pause_hook([this] { run_.pause_point(); });
     run_.card = start->card;
     run_.tensors = tensors_of(*run_.net);
     has_head_ = start->has_head;
     run_.identity = identity_of(run_);
     note_odd_classes(run_);
+    if (run_.spec.recipe.precision == TrainPrecision::Bf16 && !__builtin_cpu_supports("avx512bf16"))
+      run_.note("this processor has no bfloat16 arithmetic, which is emulated: fp32 is faster");
     if (!run_.spec.resume_file.empty()) return resume();
     ThreadBudget(static_cast<int>(run_.spec.recipe.threads)).apply();
     return run_.spec.recipe.adapt_norm > 0 ? adapt() : Status::success();
@@ -128,7 +159,9 @@ class Run {
   Status resume() {
     Result<Checkpoint> read = read_checkpoint(run_.spec.resume_file);
     if (!read) return read.error();
+    take_rate_of(read->identity);
     if (Status same = check_resume(run_.spec.resume_file, read->identity, run_.identity); !same) return same;
+    if (run_.lr > run_.spec.recipe.lr) run_.tell_rate("lr=" + number_text(run_.lr) + ": as the checkpoint says");
     if (const std::string other = machine_difference(read->identity, run_.identity); !other.empty())
       run_.note("this machine differs from the one that wrote the checkpoint, so the last bits may: " + other);
     if (Status good = restore_tensors(read->tensors, "net", run_.tensors); !good) return good;
@@ -141,6 +174,14 @@ class Run {
                               run_.observer.note, read->state.corrupt);
     checkpoint_ = std::move(*read);
     return Status::success();
+  }
+
+  // A rate that followed from features is the one that the run was begun with.
+  void take_rate_of(const RunIdentity& then) {
+    Recipe before = run_.spec.recipe;
+    if (!rate_follows_features(before)) return;
+    for (const auto& [name, value] : then.options)
+      if (name == "lr" && set_recipe_option(before, name, value) && before.lr > 0) run_.resolve_rate(before.lr);
   }
 
   Status adapt() {
@@ -162,16 +203,25 @@ class Run {
   }
 
   Status restore(PhaseParts& parts) {
+    if (parts.head)
+      if (Status good = restore_tensors(checkpoint_->tensors, "head", parts.head->state()); !good) return good;
     if (Status good = restore_tensors(checkpoint_->tensors, "optimizer", parts.optimizer->state()); !good) return good;
     if (!parts.average) return Status::success();
     return restore_tensors(checkpoint_->tensors, "ema", parts.average->tensors());
   }
 
-  Result<Going> run_phase(const Phase& phase) {
+  Result<Going> run_phase(Phase& phase) {
     ThreadBudget(static_cast<int>(run_.spec.recipe.threads)).apply();
     freeze(*run_.net, phase.recipe, run_.card.normalization);
     PhaseParts parts;
-    parts.optimizer = std::make_unique<ParameterOptimizer>(phase.recipe, parameter_groups(*run_.net, phase.recipe));
+    if (Status opened = until_cancelled([&] { return open_sources(run_, phase, parts); }); !opened) {
+      if (opened.error().code == ErrorCode::Cancelled) return run_.may_go_on();
+      return opened.error();
+    }
+    if (phase.recipe.lr == 0) choose_rate(phase, parts);
+    std::vector<ParameterGroup> groups = parameter_groups(*run_.net, phase.recipe);
+    if (parts.head) parts.head->replace_in(groups);
+    parts.optimizer = std::make_unique<ParameterOptimizer>(phase.recipe, std::move(groups));
     if (phase.recipe.model_ema) parts.average.emplace(run_.tensors);
     if (resumes_in(phase)) {
       if (Status good = restore(parts); !good) return good.error();
@@ -180,16 +230,27 @@ class Run {
     }
     count_steps_done();
     checkpoint_.reset();
-    if (Status opened = open_sources(run_, phase, parts); !opened) {
-      if (opened.error().code == ErrorCode::Cancelled) return run_.may_go_on();
-      return opened.error();
-    }
     ThreadBudget(threads_for(*parts.train, phase.recipe)).apply();
     if (run_.state.history.empty() && run_.state.batches == 0) {
       const Result<Going> going = judge_base(parts);
       if (!going || *going != Going::On) return going;
     }
     return run_epochs(phase, parts);
+  }
+
+  // Of a head on features; of pixels where the features would have taken too much room.
+  void choose_rate(Phase& phase, const PhaseParts& parts) {
+    const bool is_main = phase.first_epoch == run_.spec.recipe.head_epochs;
+    if (is_main && run_.lr > 0) {
+      phase.recipe.lr = run_.lr;
+      return;
+    }
+    phase.recipe.lr = parts.head ? parts.head->safe_rate() : automatic_head_rate(phase.recipe);
+    const std::string why = "lr=" + number_text(phase.recipe.lr) +
+                            (parts.head ? ": 1 / L of the features that the head learns on" : ": a head");
+    if (!is_main) return run_.note("head-epochs: " + why);
+    run_.resolve_rate(phase.recipe.lr);
+    run_.tell_rate(why);
   }
 
   // Starting threads for the products of a small head takes longer than the products.
@@ -215,8 +276,9 @@ class Run {
   Result<Going> judge_base(PhaseParts& parts) {
     const bool is_all = run_.spec.recipe.epochs + run_.spec.recipe.head_epochs == 0;
     if (!has_head_ && !is_all) return Going::On;
-    Result<ClassificationScores> scores = evaluate(*run_.net, *parts.validation, run_.spec.validation->size(),
-                                                   [&](size_t) { return run_.may_go_on() == Going::On; });
+    const auto pause = [&](size_t) { return run_.may_go_on() == Going::On; };
+    Result<ClassificationScores> scores =
+        until_cancelled([&] { return evaluate(*run_.net, *parts.validation, run_.spec.validation->size(), pause); });
     if (!scores && scores.error().code == ErrorCode::Cancelled) return run_.may_go_on();
     if (!scores) return scores.error();
     EpochReport report;
@@ -232,7 +294,7 @@ class Run {
   }
 
   Result<Going> run_epochs(const Phase& phase, PhaseParts& parts) {
-    TrainStep step(*run_.net, *parts.optimizer, phase.recipe, loss_spec(run_));
+    TrainStep step(*run_.net, *parts.optimizer, phase.recipe, loss_spec(run_), {}, parts.head ? &*parts.head : nullptr);
     while (run_.state.epochs < phase.last_epoch()) {
       EpochReport report;
       Result<Going> going = train_epoch(run_, phase, parts, step, report);
@@ -249,9 +311,10 @@ class Run {
 
   bool is_last_epoch() const { return run_.state.epochs == run_.spec.recipe.head_epochs + run_.spec.recipe.epochs; }
 
+  // The best epoch may be a later one of the same merit, with a lower loss: that is no gain.
   bool lost_patience() const {
     const uint32_t patience = run_.spec.recipe.early_stop_patience;
-    return patience > 0 && !is_last_epoch() && run_.state.epochs >= run_.state.best_epoch + patience;
+    return patience > 0 && !is_last_epoch() && run_.state.epochs >= last_gain(run_.spec.recipe, run_.state) + patience;
   }
 
   Result<TrainOutcome> outcome() {
@@ -264,12 +327,7 @@ class Run {
     result.diverged = run_.diverged;
     result.skipped_images = run_.corrupt.names().size();
     result.seconds = run_.state.seconds + run_.seconds();
-    double images = 0, seconds = 0;
-    for (const EpochReport& report : run_.state.history) {
-      images += report.images_per_second * report.seconds;
-      seconds += report.seconds;
-    }
-    result.images_per_second = seconds > 0 ? images / seconds : 0;
+    count_work(result);
     result.stopped = going_ == Going::Signal ? Stopped::Signal
                      : going_ == Going::Time ? Stopped::Time
                      : stopped_early_        ? Stopped::Early
@@ -279,6 +337,15 @@ class Run {
     if (!model) return model.error();
     result.model = *model;
     return result;
+  }
+
+  // Features that were computed before a resume are not counted, but their epochs are.
+  void count_work(TrainOutcome& result) const {
+    Work through_net = run_.computed, on_features;
+    for (const EpochReport& report : run_.state.history)
+      (report.on_features ? on_features : through_net).add(report.rate * report.seconds, report.seconds);
+    result.images_per_second = through_net.rate();
+    result.features_per_second = on_features.rate();
   }
 
   RunContext run_;
@@ -292,7 +359,11 @@ class Run {
 Result<TrainOutcome> run_training(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop) {
   return guarded("training", [&]() -> Result<TrainOutcome> {
     if (const Status good = check(spec); !good) return good.error();
-    return Run(spec, observer, std::move(stop)).perform();
+    const DeterministicAlgorithms deterministic(spec.recipe.deterministic);
+    Run run(spec, observer, std::move(stop));
+    Result<TrainOutcome> outcome = guarded("training", [&] { return run.perform(); });
+    if (outcome || outcome.error().code != ErrorCode::OutOfMemory) return outcome;
+    return Error{ErrorCode::OutOfMemory, outcome.error().message, run.advice_when_out_of_memory()};
   });
 }
 

@@ -6,8 +6,23 @@ namespace resnetft {
 RunContext::RunContext(const TrainSpec& asked, const TrainObserver& told, std::stop_token stop)
     : spec(asked),
       observer(told),
+      lr(asked.recipe.lr),
       corrupt(asked.recipe, asked.train->size() + (asked.validation ? asked.validation->size() : 0), told.note),
       stop_(std::move(stop)) {}
+
+void RunContext::resolve_rate(double rate) {
+  lr = rate;
+  Recipe recipe = spec.recipe;
+  recipe.lr = rate;
+  identity.options = recipe_to_options(recipe);
+}
+
+void RunContext::tell_rate(const std::string& why) const {
+  if (!observer.resolved) return note(why);
+  Recipe recipe = spec.recipe;
+  recipe.lr = lr;
+  observer.resolved(recipe, why);
+}
 
 void RunContext::note(const std::string& sentence) const {
   if (observer.note) observer.note(sentence);
@@ -17,6 +32,11 @@ Going RunContext::may_go_on() const {
   if (stop_.stop_requested()) return Going::Signal;
   if (spec.recipe.max_time_s > 0 && seconds() >= spec.recipe.max_time_s) return Going::Time;
   return Going::On;
+}
+
+void RunContext::pause_point() const {
+  if (spec.pause_point) spec.pause_point();
+  if (stop_.stop_requested()) throw Cancelled();
 }
 
 double RunContext::seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
@@ -33,6 +53,9 @@ void RunContext::progress(const TrainProgress& progress) {
 Status RunContext::save(const PhaseParts& parts) const {
   if (spec.checkpoint_folder.empty()) return Status::success();
   std::vector<Tensor> list;
+  const NamedTensors head = parts.head ? parts.head->state() : NamedTensors();
+  append_tensors(head, "head", list);
+  if (parts.head) parts.head->write_to_net();
   append_tensors(tensors, "net", list);
   append_tensors(best, "best", list);
   append_tensors(parts.optimizer->state(), "optimizer", list);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -18,12 +19,38 @@ namespace resnetft {
 // Whether a part of the run may go on, or why it may not.
 enum class Going { On, Time, Signal, Diverged };
 
+// Thrown where a pause point finds that somebody asked to stop.
+struct Cancelled : std::exception {
+  const char* what() const noexcept override { return "stopped"; }
+};
+
+// What `body` returns, a Result or a Status, or the error Cancelled where a pause point ended it.
+template <class Body>
+auto until_cancelled(Body&& body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const Cancelled&) {
+    return Error{ErrorCode::Cancelled, "training was stopped", ""};
+  }
+}
+
+// Pictures, and the seconds that they took.
+struct Work {
+  double pictures = 0, seconds = 0;
+  void add(double more_pictures, double more_seconds) {
+    pictures += more_pictures;
+    seconds += more_seconds;
+  }
+  double rate() const { return seconds > 0 ? pictures / seconds : 0; }
+};
+
 class RunContext {
  public:
   RunContext(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop);
 
   const TrainSpec& spec;
   const TrainObserver& observer;
+  double lr;  // the recipe's, or what it became once the features were known; 0: not yet
   std::shared_ptr<ResNet> net;
   ModelCard card;
   NamedTensors tensors;  // of the net
@@ -33,9 +60,16 @@ class RunContext {
   std::optional<Error> diverged;  // set with Going::Diverged
   uint64_t steps_done = 0;        // of the optimiser, over the run
   CorruptLog corrupt;
+  Work computed;  // of features
 
+  // Keeps the rate that followed from features.
+  void resolve_rate(double rate);
+  // Tells the caller what it became.
+  void tell_rate(const std::string& why) const;
   void note(const std::string& sentence) const;
   Going may_go_on() const;
+  // Lets the caller sleep. Throws Cancelled.
+  void pause_point() const;
   double seconds() const;  // since this session began
   // Tells the caller, at most ten times a second and whenever a phase begins.
   void progress(const TrainProgress& progress);
@@ -57,6 +91,9 @@ Result<Going> finish_epoch(RunContext& run, const Phase& phase, PhaseParts& part
 
 // What the history keeps of an epoch: a thousand classes' confusion would make checkpoints of it.
 EpochReport without_details(EpochReport report);
+
+// The epoch that first had the highest merit of all, 0 before the first.
+uint32_t last_gain(const Recipe& recipe, const RunState& state);
 
 // The value of recipe.eval_metric, higher for better.
 double merit(const Recipe& recipe, const ClassificationScores& scores);

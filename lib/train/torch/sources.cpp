@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "train/torch/sources.h"
 
+#include <algorithm>
+
 #include "train/torch/features.h"
 
 namespace resnetft {
@@ -31,18 +33,78 @@ Stage affordable_stage(RunContext& run, const Recipe& recipe) {
   return stage;
 }
 
-Result<std::unique_ptr<BatchSource>> features_of(RunContext& run, Stage stage, const DatasetPtr& dataset) {
+Result<FeatureRows> features_of(RunContext& run, Stage stage, const DatasetPtr& dataset) {
   const LoaderSpec loader = loader_spec(run, dataset, run.card.preprocess, std::nullopt);
-  return feature_source(*run.net, stage, loader, run.spec.checkpoint_folder, run.corrupt, [&](size_t done) {
-    TrainProgress progress;
-    progress.epoch = run.state.epochs;
-    progress.epochs = run.spec.recipe.head_epochs + run.spec.recipe.epochs;
-    progress.step = done;
-    progress.steps = dataset->size();
-    progress.phase = "features";
-    run.progress(progress);
-    return run.may_go_on() == Going::On;
-  });
+  const double begun = run.seconds();
+  Result<FeatureRows> rows =
+      compute_features(*run.net, stage, loader, run.spec.checkpoint_folder, run.corrupt, [&](size_t done) {
+        TrainProgress progress;
+        progress.epoch = run.state.epochs;
+        progress.epochs = run.spec.recipe.head_epochs + run.spec.recipe.epochs;
+        progress.step = done;
+        progress.steps = dataset->size();
+        progress.rate = static_cast<double>(done) / std::max(1e-9, run.seconds() - begun);
+        progress.phase = "features";
+        run.progress(progress);
+        return run.may_go_on() == Going::On;
+      });
+  if (rows) run.computed.add(static_cast<double>(dataset->size()), run.seconds() - begun);
+  return rows;
+}
+
+std::unique_ptr<BatchSource> source_of(const RunContext& run, Stage stage, FeatureRows rows) {
+  return row_source(stage, std::move(rows.store), std::move(rows.shape), std::move(rows.class_ids),
+                    run.spec.recipe.batch_size);
+}
+
+void open_rows(RunContext& run, Stage stage, FeatureRows learned, FeatureRows judged, PhaseParts& parts) {
+  if (stage == Stage::Features) parts.head.emplace(*run.net, standardize(learned));
+  parts.train = source_of(run, stage, std::move(learned));
+  parts.validation = source_of(run, stage, std::move(judged));
+}
+
+Status open_features(RunContext& run, Stage stage, PhaseParts& parts) {
+  Result<FeatureRows> learned = features_of(run, stage, run.spec.train);
+  if (!learned) return learned.error();
+  Result<FeatureRows> judged = features_of(run, stage, run.spec.validation);
+  if (!judged) return judged.error();
+  open_rows(run, stage, std::move(*learned), std::move(*judged), parts);
+  return Status::success();
+}
+
+Status open_pictures(RunContext& run, const Phase& phase, PhaseParts& parts) {
+  Result<std::unique_ptr<BatchSource>> learned =
+      picture_source(loader_spec(run, run.spec.train, training_output(run), phase.recipe.augment), run.corrupt);
+  if (!learned) return learned.error();
+  parts.train = std::move(*learned);
+  Result<std::unique_ptr<BatchSource>> judged =
+      picture_source(loader_spec(run, run.spec.validation, run.card.preprocess, std::nullopt), run.corrupt);
+  if (!judged) return judged.error();
+  parts.validation = std::move(*judged);
+  return Status::success();
+}
+
+Result<FeatureRows> rows_of_given(const DatasetPtr& dataset, const std::vector<std::span<const float>>& features) {
+  const size_t width = features.front().size();
+  Result<std::unique_ptr<FeatureStore>> store = FeatureStore::create("", features.size(), width);
+  if (!store) return store.error();
+  std::vector<int64_t> class_ids;
+  for (size_t i = 0; i < features.size(); ++i) {
+    if (features[i].size() != width)
+      return Error{ErrorCode::InvalidArgument, "features of different lengths were given", ""};
+    std::ranges::copy(features[i], (*store)->row(i));
+    class_ids.push_back(static_cast<int64_t>(dataset->class_id(i)));
+  }
+  return FeatureRows{std::move(*store), {static_cast<int64_t>(width)}, std::move(class_ids)};
+}
+
+Status open_given_features(RunContext& run, PhaseParts& parts) {
+  Result<FeatureRows> learned = rows_of_given(run.spec.train, run.spec.train_features);
+  if (!learned) return learned.error();
+  Result<FeatureRows> judged = rows_of_given(run.spec.validation, run.spec.validation_features);
+  if (!judged) return judged.error();
+  open_rows(run, Stage::Features, std::move(*learned), std::move(*judged), parts);
+  return Status::success();
 }
 
 }  // namespace
@@ -84,21 +146,9 @@ LoaderSpec loader_spec(const RunContext& run, const DatasetPtr& dataset, const P
 }
 
 Status open_sources(RunContext& run, const Phase& phase, PhaseParts& parts) {
+  if (!run.spec.train_features.empty()) return open_given_features(run, parts);
   const Stage stage = affordable_stage(run, phase.recipe);
-  const DatasetPtr &train = run.spec.train, &validation = run.spec.validation;
-  Result<std::unique_ptr<BatchSource>> learned =
-      stage == Stage::Pictures
-          ? picture_source(loader_spec(run, train, training_output(run), phase.recipe.augment), run.corrupt)
-          : features_of(run, stage, train);
-  if (!learned) return learned.error();
-  parts.train = std::move(*learned);
-  Result<std::unique_ptr<BatchSource>> judged =
-      stage == Stage::Pictures
-          ? picture_source(loader_spec(run, validation, run.card.preprocess, std::nullopt), run.corrupt)
-          : features_of(run, stage, validation);
-  if (!judged) return judged.error();
-  parts.validation = std::move(*judged);
-  return Status::success();
+  return stage == Stage::Pictures ? open_pictures(run, phase, parts) : open_features(run, stage, parts);
 }
 
 }  // namespace resnetft

@@ -8,7 +8,8 @@
 
 namespace resnetft {
 
-// Sets parts.train and parts.validation; run.net must be frozen as the phase wants it. Says what it did.
+// Sets parts.train and parts.validation, and parts.head where a head learns on features; run.net must be frozen as the
+// phase wants it. Says what it did.
 Status open_sources(RunContext& run, const Phase& phase, PhaseParts& parts);
 
 // Pictures as in training (`augment`: with its augmentation) or as in evaluation.

@@ -61,7 +61,7 @@ at::Tensor logits_from(const ResNet& net, Stage stage, const at::Tensor& input) 
 }
 
 TrainStep::TrainStep(ResNet& net, ParameterOptimizer& optimizer, const Recipe& recipe, LossSpec loss,
-                     AllReduce all_reduce)
+                     AllReduce all_reduce, const StandardizedHead* head)
     : net_(net),
       optimizer_(optimizer),
       recipe_(recipe),
@@ -69,8 +69,8 @@ TrainStep::TrainStep(ResNet& net, ParameterOptimizer& optimizer, const Recipe& r
       all_reduce_(std::move(all_reduce)),
       sums_(recipe.grad_accum_steps > 1 || all_reduce_) {
   const auto parameters = net.named_parameters();
-  head_weight_ = parameters[net.head_name() + ".weight"];
-  head_bias_ = parameters[net.head_name() + ".bias"];
+  head_weight_ = head ? head->weight() : parameters[net.head_name() + ".weight"];
+  head_bias_ = head ? head->bias() : parameters[net.head_name() + ".bias"];
   classes_ = head_bias_.size(0);
 }
 
@@ -134,6 +134,10 @@ void TrainStep::apply(double learning_rate) {
     if (recipe_.clip_grad_norm > 0) clip_gradients(gradients, recipe_.clip_grad_norm);
     optimizer_.step(learning_rate);
   }
+  abandon();
+}
+
+void TrainStep::abandon() {
   optimizer_.zero_gradients();
   images_ = 0;
 }

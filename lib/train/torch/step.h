@@ -11,6 +11,7 @@
 #include "train/torch/loss.h"
 #include "train/torch/mix.h"
 #include "train/torch/optimizer.h"
+#include "train/torch/standardized_head.h"
 
 namespace resnetft {
 
@@ -27,16 +28,20 @@ struct StepSums {
   int64_t images = 0;
 };
 
-// For one thread. Throws as LibTorch does. Borrows net and optimizer.
+// For one thread. Throws as LibTorch does. Borrows net, optimizer and, where features are standardised, the head that
+// learns on them.
 class TrainStep {
  public:
-  TrainStep(ResNet& net, ParameterOptimizer& optimizer, const Recipe& recipe, LossSpec loss, AllReduce all_reduce = {});
+  TrainStep(ResNet& net, ParameterOptimizer& optimizer, const Recipe& recipe, LossSpec loss, AllReduce all_reduce = {},
+            const StandardizedHead* head = nullptr);
 
   // Adds a batch's gradients. Where the loss is not finite, nothing is added and `loss` is what it is. A batch of one
   // picture is judged by the running statistics: one value has no variance.
   StepSums accumulate(Stage stage, TrainBatch batch, const MixDraw& mix);
   // Reduces, divides by the pictures, clips, and lets the optimiser step.
   void apply(double learning_rate);
+  // Forgets the gradients that accumulate() added.
+  void abandon();
 
  private:
   StepSums by_autograd(Stage stage, const at::Tensor& input, const at::Tensor& targets, const at::Tensor& class_ids);

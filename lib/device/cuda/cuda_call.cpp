@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#include "device/cuda/cuda_call.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+namespace resnetft {
+namespace {
+
+constexpr std::array kUnavailable = {
+    cudaErrorInitializationError, cudaErrorInsufficientDriver,        cudaErrorNoDevice,
+    cudaErrorInvalidDevice,       cudaErrorDevicesUnavailable,        cudaErrorSystemDriverMismatch,
+    cudaErrorSystemNotReady,      cudaErrorNoKernelImageForDevice,    cudaErrorInvalidKernelImage,
+    cudaErrorStubLibrary,         cudaErrorCompatNotSupportedOnDevice};
+
+struct Kind {
+  ErrorCode code;
+  const char* hint;
+};
+
+Kind kind_of(cudaError_t code) {
+  if (code == cudaErrorMemoryAllocation)
+    return {ErrorCode::OutOfMemory, "end other programs on the GPU, or use smaller pictures"};
+  if (std::ranges::find(kUnavailable, code) != kUnavailable.end())
+    return {ErrorCode::DeviceUnavailable, "see ft-tool devices"};
+  return {ErrorCode::Internal, ""};
+}
+
+}  // namespace
+
+Status cuda_status(std::string_view doing, cudaError_t code) {
+  if (code == cudaSuccess) return Status::success();
+  const Kind kind = kind_of(code);
+  std::string message(doing);
+  message.append(": ").append(cudaGetErrorString(code)).append(" (").append(cudaGetErrorName(code)).append(")");
+  return Error{kind.code, std::move(message), kind.hint};
+}
+
+CurrentGpu::CurrentGpu(int ordinal) : status_(Status::success()) {
+  status_ = cuda_status("asking for the current GPU", cudaGetDevice(&before_));
+  if (status_) status_ = cuda_status("choosing GPU " + std::to_string(ordinal), cudaSetDevice(ordinal));
+}
+
+// Since CUDA 12 choosing a GPU makes a context on it: on a machine with several, also on the one that is put back.
+CurrentGpu::~CurrentGpu() {
+  int now = before_;
+  if (cudaGetDevice(&now) == cudaSuccess && now != before_) cudaSetDevice(before_);
+}
+
+Status CudaMemory::reserve(size_t bytes) {
+  if (bytes <= bytes_) return Status::success();
+  cudaFree(std::exchange(data_, nullptr));
+  bytes_ = 0;
+  Status status =
+      cuda_status("taking " + std::to_string(bytes) + " bytes of the GPU's memory", cudaMalloc(&data_, bytes));
+  if (status) bytes_ = bytes;
+  return status;
+}
+
+Status CudaStream::create() {
+  if (stream_) return Status::success();
+  Status status = cuda_status("making a stream on the GPU", cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+  own_ = status.ok();
+  return status;
+}
+
+}  // namespace resnetft

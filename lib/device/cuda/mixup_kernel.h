@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Mixup in place: each thread walks down the batch at one place of the pictures, remembering the picture before.
+#pragma once
+
+#include "device/cuda/kernel_source.h"
+#include "device/cuda/number_bits.h"
+
+namespace resnetft {
+
+struct Float32Numbers {
+  using Stored = float;
+  RESNETFT_HOST_DEVICE static float load(Stored value) { return value; }
+  RESNETFT_HOST_DEVICE static Stored store(float value) { return value; }
+};
+struct Float16Numbers {
+  using Stored = uint16_t;
+  RESNETFT_HOST_DEVICE static float load(Stored value) { return float_of_half(value); }
+  RESNETFT_HOST_DEVICE static Stored store(float value) { return half_of(value); }
+};
+struct BFloat16Numbers {
+  using Stored = uint16_t;
+  RESNETFT_HOST_DEVICE static float load(Stored value) { return float_of_bfloat16(value); }
+  RESNETFT_HOST_DEVICE static Stored store(float value) { return bfloat16_of(value); }
+};
+
+// The values at `place` of `count` pictures of `values` numbers each.
+template <class Numbers>
+RESNETFT_DEVICE inline void mix_place(typename Numbers::Stored* pictures, int64_t count, int64_t values, int64_t place,
+                                      float keep, float rest) {
+  float before = Numbers::load(pictures[(count - 1) * values + place]);
+  for (int64_t picture = 0; picture < count; ++picture) {
+    typename Numbers::Stored& number = pictures[picture * values + place];
+    const float own = Numbers::load(number);
+    number = Numbers::store(keep * own + rest * before);
+    before = own;
+  }
+}
+
+}  // namespace resnetft

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// All that needs CUDA lives in libresnetft-cuda.so, which is opened on first need. It is linked with CUDA's runtime
+// statically and with no driver, so that it opens, and says why it cannot be used, on machines without a GPU.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "device/frame_change.h"
+#include "resnetft/error.h"
+#include "resnetft/preprocess.h"
+
+namespace resnetft {
+
+inline constexpr unsigned kCudaModuleVersion = 1;
+// Compute capability of the oldest GPU that the kernels are built for.
+inline constexpr int kOldestCudaMajor = 7, kOldestCudaMinor = 5;
+
+// From frames to a model's input on one GPU: the Preprocessor's bits, stored as `number`. Used by one thread at a
+// time; changes the current device of no thread.
+class CudaPreprocessor {
+ public:
+  virtual ~CudaPreprocessor() = default;
+
+  // Copies a picture in the host's memory to the GPU and gives the view of the copy, which lives until the next
+  // upload. May return before pinned memory was read: see wait(). InvalidArgument, OutOfMemory, Internal.
+  virtual Result<ImageView> upload(const ImageView& image) = 0;
+
+  // Makes [crop_height, crop_width, 3] at `output` of `image`; both are in the GPU's memory. Returns when the work is
+  // queued. InvalidArgument, OutOfMemory, Internal.
+  virtual Status run(const ImageView& image, const FrameChange& change, void* output) = 0;
+
+  // Mixup of a batch with itself, rolled by one picture (Zhang et al. 2018), in place: `count` pictures of this
+  // preprocessor's output, keep * own + (1 - keep) * the one before. Returns when the work is queued.
+  virtual Status mixup(void* pictures, int64_t count, double keep) = 0;
+
+  // Until all that was queued is done; the first error that the GPU met.
+  virtual Status wait() = 0;
+};
+
+struct CudaPreprocessorOptions {
+  PreprocessSpec spec;
+  NumberType number = NumberType::Float16;
+  int ordinal = 0;
+  void* stream = nullptr;  // a cudaStream_t to work on, borrowed; null: one of its own
+};
+
+// The module's one entry point, `resnetft_cuda_module()`, returns this table.
+struct CudaModule {
+  unsigned version;     // kCudaModuleVersion of the module's build
+  int runtime_version;  // of CUDA's runtime in it: 13000
+  // DeviceUnavailable where no context can be made on that GPU or the kernels are not built for it.
+  Status (*check_gpu)(int ordinal);
+  Result<std::unique_ptr<CudaPreprocessor>> (*create_preprocessor)(const CudaPreprocessorOptions& options);
+};
+
+// Opens the module, once; later calls return the same. DeviceUnavailable where it was not built or does not open;
+// Incompatible where it is another build's. Asks no driver. A failure is not remembered. Thread-safe.
+Result<const CudaModule*> cuda_module();
+
+}  // namespace resnetft

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Packs what a bare machine with a GPU needs to run the GPU tests and the benchmark into one file of at most 16 MB:
+#   tests/gpu/bundle.sh [OUTPUT.tar.gz]      there: tar xzf OUTPUT.tar.gz && resnetft-gpu/run.sh
+# The build folder is build/, or what RESNETFT_BUILD names.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+build=${RESNETFT_BUILD:-build}
+output=${1:-resnetft-gpu.tar.gz}
+most_bytes=$((16 * 1024 * 1024))
+
+fail() { printf 'bundle: error: %s\n' "$1" >&2; exit 1; }
+
+for file in gpu_test gpu_bench libresnetft-cuda.so; do
+  [ -e "$build/tests/gpu/$file" ] || fail "there is no $build/tests/gpu/$file; build with -Dcuda=enabled first"
+done
+
+temporary=$(mktemp -d)
+trap 'rm -rf "$temporary"' EXIT
+folder=$temporary/resnetft-gpu
+mkdir "$folder"
+for file in gpu_test gpu_bench libresnetft-cuda.so; do strip -o "$folder/$file" "$build/tests/gpu/$file"; done
+cp tests/gpu/run.sh "$folder/"
+# C++'s runtime comes along: the machine's may be older than the compiler that built this.
+for library in libstdc++.so.6 libgcc_s.so.1; do
+  cp -L "$(ldd "$build/tests/gpu/gpu_test" | awk -v name="$library" '$1 == name { print $3 }')" "$folder/"
+done
+for file in "$folder"/*; do
+  if foreign=$(ldd "$file" 2>/dev/null | awk '$3 { print $1 }' | grep -vE '^lib(c|m|stdc\+\+|gcc_s)\.so\.'); then
+    fail "$(basename "$file") needs what a bare machine may lack: $foreign"
+  fi
+done
+tar -czf "$output" -C "$temporary" resnetft-gpu
+bytes=$(stat -c %s "$output")
+[ "$bytes" -le "$most_bytes" ] || fail "$output has $bytes bytes, more than $most_bytes"
+printf 'bundle: %s, %s bytes\n' "$output" "$bytes"

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// How long the frame kernel takes on this GPU, by the GPU's own clock: 1080p to 224x224 half, the frame on the GPU, and
+// with the copy of the frame from pageable memory. Arguments: --json.
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/formatted.h"
+#include "device/cuda_module.h"
+#include "device/device_choice.h"
+#include "tests/support/picture.h"
+
+namespace resnetft {
+namespace {
+
+constexpr int kWarmUp = 50, kRuns = 500;
+
+struct Subject {
+  const char* name;
+  PixelFormat format;
+  bool upload;
+};
+constexpr std::array kSubjects = {Subject{"nv12", PixelFormat::Nv12, false}, Subject{"i420", PixelFormat::I420, false},
+                                  Subject{"yuy2", PixelFormat::Yuy2, false}, Subject{"rgba", PixelFormat::Rgba, false},
+                                  Subject{"nv12-with-upload", PixelFormat::Nv12, true}};
+
+Status status_of(cudaError_t code) {
+  if (code == cudaSuccess) return Status::success();
+  return Error{ErrorCode::Internal, cudaGetErrorString(code), ""};
+}
+
+// One stream, events around each run.
+class Clock {
+ public:
+  Clock() {
+    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    cudaEventCreate(&start_);
+    cudaEventCreate(&end_);
+  }
+  ~Clock() {
+    cudaEventDestroy(start_);
+    cudaEventDestroy(end_);
+    cudaStreamDestroy(stream);
+  }
+  Clock(const Clock&) = delete;
+  Clock& operator=(const Clock&) = delete;
+
+  template <class Work>
+  Result<float> microseconds_of(const Work& work) {
+    float milliseconds = 0;
+    cudaEventRecord(start_, stream);
+    if (Status status = work(); !status) return status.error();
+    cudaEventRecord(end_, stream);
+    cudaEventSynchronize(end_);
+    if (Status status = status_of(cudaEventElapsedTime(&milliseconds, start_, end_)); !status) return status.error();
+    return milliseconds * 1000;
+  }
+
+  cudaStream_t stream = nullptr;
+
+ private:
+  cudaEvent_t start_ = nullptr, end_ = nullptr;
+};
+
+// Sorted.
+Result<std::vector<float>> measure(const Subject& subject) {
+  testing::Random random(1);
+  testing::Picture frame = testing::make_picture(subject.format, 1920, 1080);
+  testing::fill_random(frame, random);
+  Clock clock;
+  const PreprocessSpec spec;
+  auto preprocessor = (*cuda_module())->create_preprocessor({spec, NumberType::Float16, 0, clock.stream});
+  if (!preprocessor) return preprocessor.error();
+  void* output = nullptr;
+  if (Status status = status_of(cudaMalloc(&output, 224 * 224 * 3 * 2)); !status) return status.error();
+  Result<ImageView> copy = (*preprocessor)->upload(frame.view);
+  if (!copy) return copy.error();
+  std::vector<float> times;
+  for (int i = 0; i < kWarmUp + kRuns; ++i) {
+    const Result<float> time = clock.microseconds_of([&] {
+      if (subject.upload) copy = (*preprocessor)->upload(frame.view);
+      return copy ? (*preprocessor)->run(*copy, {}, output) : Status(copy.error());
+    });
+    if (!time) return time.error();
+    if (i >= kWarmUp) times.push_back(*time);
+  }
+  cudaFree(output);
+  std::ranges::sort(times);
+  return times;
+}
+
+double percentile(const std::vector<float>& sorted, double share) {
+  return static_cast<double>(sorted[static_cast<size_t>(share * static_cast<double>(sorted.size() - 1))]);
+}
+
+int run(bool json) {
+  if (const Result<Device> device = choose_device("cuda"); !device)
+    return std::fprintf(stderr, "gpu_bench: %s\n", to_string(device.error()).c_str()), 1;
+  const std::string gpu = survey_cuda().gpus.front().gpu.name;
+  std::string lines;
+  for (const Subject& subject : kSubjects) {
+    const Result<std::vector<float>> times = measure(subject);
+    if (!times) return std::fprintf(stderr, "gpu_bench: %s\n", to_string(times.error()).c_str()), 1;
+    const double p50 = percentile(*times, 0.5), p95 = percentile(*times, 0.95), p99 = percentile(*times, 0.99);
+    const char* format =
+        json ? "%s{\"what\": \"preprocess-1080p-%s\", \"us\": {\"p50\": %.2f, \"p95\": %.2f, \"p99\": %.2f}}"
+             : "%spreprocess 1080p %s to 224x224 half: p50 %.2f us, p95 %.2f us, p99 %.2f us\n";
+    lines += formatted(format, json && !lines.empty() ? ", " : "", subject.name, p50, p95, p99);
+  }
+  if (json)
+    std::printf("{\"gpu\": \"%s\", \"measured\": [%s]}\n", gpu.c_str(), lines.c_str());
+  else
+    std::printf("%s\n%s", gpu.c_str(), lines.c_str());
+  return 0;
+}
+
+}  // namespace
+}  // namespace resnetft
+
+int main(int argc, char** argv) { return resnetft::run(argc > 1 && std::strcmp(argv[1], "--json") == 0); }

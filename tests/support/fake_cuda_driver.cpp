@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// A libcuda.so.1 that says what the environment tells it to: FAKE_CUDA_INIT (what cuInit returns), FAKE_CUDA_VERSION,
+// FAKE_CUDA_GPUS (how many), FAKE_CUDA_CAPABILITY ("70"). Makes no context: enough for all that is asked before one.
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+
+namespace {
+
+int setting(const char* name, int otherwise) {
+  const char* text = std::getenv(name);
+  return text ? std::atoi(text) : otherwise;
+}
+
+}  // namespace
+
+extern "C" {
+int cuInit(unsigned flags);
+int cuDriverGetVersion(int* version);
+int cuDeviceGetCount(int* count);
+int cuDeviceGet(int* device, int ordinal);
+int cuDeviceGetName(char* name, int length, int device);
+int cuDeviceGetAttribute(int* value, int attribute, int device);
+int cuDeviceTotalMem_v2(size_t* bytes, int device);
+
+int cuInit(unsigned) { return setting("FAKE_CUDA_INIT", 0); }
+int cuDriverGetVersion(int* version) { return *version = setting("FAKE_CUDA_VERSION", 13000), 0; }
+int cuDeviceGetCount(int* count) { return *count = setting("FAKE_CUDA_GPUS", 1), 0; }
+int cuDeviceGet(int* device, int ordinal) { return *device = ordinal, 0; }
+int cuDeviceGetName(char* name, int length, int) {
+  std::strncpy(name, "Fake GPU", static_cast<size_t>(length));
+  return 0;
+}
+int cuDeviceGetAttribute(int* value, int attribute, int) {
+  const int capability = setting("FAKE_CUDA_CAPABILITY", 90);
+  *value = attribute == 75 ? capability / 10 : capability % 10;
+  return 0;
+}
+int cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = size_t{8} << 30, 0; }
+}
