@@ -57,15 +57,16 @@ class Player:
         kinds = Gst.MessageType.ELEMENT | Gst.MessageType.ERROR | Gst.MessageType.WARNING | Gst.MessageType.EOS
         while True:
             message = bus.timed_pop_filtered(50 * Gst.MSECOND, kinds)
+            if ended():
+                self.pipeline.send_event(Gst.Event.new_eos())
+                ended = lambda: False  # noqa: E731
             if message is None:
-                if ended():
-                    self.pipeline.send_event(Gst.Event.new_eos())
-                    ended = lambda: False  # noqa: E731
-            elif message.type == Gst.MessageType.EOS:
+                continue
+            if message.type == Gst.MessageType.EOS:
                 return None
-            elif message.type == Gst.MessageType.ERROR:
+            if message.type == Gst.MessageType.ERROR:
                 return message.parse_error()[0].message
-            elif message.type == Gst.MessageType.WARNING:
+            if message.type == Gst.MessageType.WARNING:
                 self.say(self.now, "warning  " + message.parse_warning()[0].message)
             else:
                 self.take(message.src.get_name(), message.get_structure())
