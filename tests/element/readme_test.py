@@ -56,8 +56,10 @@ def default_text(spec):
     if has_names(spec):
         names, default = inspected(spec)
         return "+".join(name for name in names if name in default.split("+"))
+    if spec.value_type.name in ("GStrv", "GstStructure"):
+        return ""
     value = spec.default_value
-    if spec.value_type.name in ("GStrv", "GstStructure") or value is None:
+    if value is None:
         return ""
     if spec.value_type.name == "gboolean":
         return str(value).lower()
