@@ -38,18 +38,6 @@ void refresh_rules(FinetuneState& state) {
   collecting.track.set_property(collecting.rules.label);
 }
 
-// Every Nth frame, and the first one under another label.
-bool due(Collecting& collecting, const HeldLabel& held) {
-  const bool other_label = held != collecting.last_held;
-  if (other_label) collecting.last_held = held;
-  if (!other_label && collecting.since_sampled < collecting.rules.sample_interval) {
-    ++collecting.since_sampled;
-    return false;
-  }
-  collecting.since_sampled = 1;
-  return true;
-}
-
 // ---- Places ----
 
 bool is_live(GstPad* pad) {
@@ -152,7 +140,7 @@ FrameWork collect_frame(GstResnetFinetune* self, const VideoFrame& frame) {
   std::optional<uint64_t> running_time;
   if (GST_CLOCK_TIME_IS_VALID(frame.time.running_time)) running_time = frame.time.running_time;
   const LabelTrack::Frame tracked = collecting.track.frame(running_time);
-  if (!due(collecting, tracked.held)) return FrameWork::Passed;
+  if (!collecting.clock.due(tracked.held, collecting.rules.sample_interval)) return FrameWork::Passed;
   const std::vector<Offer> offers = offers_of(collecting, frame, tracked.held);
   if (offers.empty()) return FrameWork::Passed;
   const Status status = offer_all(self, frame, tracked, offers);
@@ -169,7 +157,7 @@ void reset_collecting(GstResnetFinetune* self, ResetReason reason, const std::st
     collecting.live_timelines.clear();
   }
   collecting.recorded.reset();
-  collecting.since_sampled = UINT64_MAX;
+  collecting.clock.reset();
   if (self->state->streaming_learner) self->state->streaming_learner->forget_candidates();
 }
 

@@ -17,6 +17,7 @@
 #include "gst_ref.h"
 #include "hub_seat.h"
 #include "live/learner.h"
+#include "live/sample_clock.h"
 #include "settings.h"
 
 namespace resnetft {
@@ -28,9 +29,8 @@ struct Collecting {
   CollectRules rules;
   uint64_t rules_version = 0;
   LabelTrack track;
-  HeldLabel last_held;
-  uint64_t since_sampled = UINT64_MAX;  // frames; the first frame is sampled
-  std::optional<bool> recorded;         // the source can seek: one place has one stream time
+  SampleClock clock;
+  std::optional<bool> recorded;  // the source can seek: one place has one stream time
   struct LiveTimeline {
     uint64_t epoch, last_ns;
   };

@@ -13,17 +13,6 @@ std::string joined_with_commas(const std::vector<std::string>& names) {
   return text;
 }
 
-double score_of(const GateScores& scores, GateMetric metric) {
-  switch (metric) {
-    case GateMetric::MacroF1:
-      return scores.macro_f1;
-    case GateMetric::Top1:
-      return scores.top1;
-    default:
-      return scores.loss;
-  }
-}
-
 OrderedJson scores_to_json(const GateScores& scores) {
   return {{"top1", scores.top1}, {"macro-f1", scores.macro_f1}, {"loss", scores.loss}};
 }
@@ -96,8 +85,8 @@ void LiveLog::on(const Gated& gated) {
                .append(" ")
                .append(gate_verdict_name(outcome.verdict))
                .append(formatted(": %s %.3f against %.3f on %zu held out; ", gate_metric_name(outcome.metric),
-                                 score_of(outcome.candidate, outcome.metric),
-                                 score_of(outcome.incumbent, outcome.metric), outcome.samples))
+                                 metric_of(outcome.candidate, outcome.metric),
+                                 metric_of(outcome.incumbent, outcome.metric), outcome.samples))
                .append(outcome.reason));
   OrderedJson json{{"running-time", time_ns_}, {"run", gated.run}, {"candidate-kind", gated.candidate}};
   json.update(outcome_to_json(outcome));

@@ -5,42 +5,18 @@
 #include <optional>
 
 #include "live/label_track.h"
+#include "live/sample_clock.h"
 #include "terminal.h"
 #include "video_frames.h"
 
 namespace resnetft::tool {
 namespace {
 
-// As in resnetfinetune: every Nth frame, and the first one under another label.
-class SampleClock {
- public:
-  explicit SampleClock(unsigned interval) : interval_(interval) {}
-
-  bool due(const HeldLabel& held) {
-    const bool other_label = held != last_;
-    if (other_label) last_ = held;
-    if (!other_label && since_ < interval_) return ++since_, false;
-    since_ = 1;
-    return true;
-  }
-
- private:
-  unsigned interval_;
-  unsigned since_ = UINT32_MAX;
-  HeldLabel last_;
-};
-
 class Replay {
  public:
   Replay(const std::string& video, const LabelSpans& labels, const ReplayRules& rules, Learner& learner,
          LiveJudge& judge, LiveLog& log)
-      : labels_(labels),
-        rules_(rules),
-        learner_(learner),
-        judge_(judge),
-        log_(log),
-        track_(learner.next_epoch()),
-        clock_(rules.sample_interval) {
+      : labels_(labels), rules_(rules), learner_(learner), judge_(judge), log_(log), track_(learner.next_epoch()) {
     track_.start_stream(std::filesystem::path(video).filename().string());
   }
 
@@ -76,7 +52,8 @@ class Replay {
   Status offer(const VideoPicture& picture) {
     const LabelTrack::Frame frame = track_.frame(picture.running_time_ns);
     last_time_ns_ = picture.running_time_ns;
-    if (!clock_.due(frame.held) || frame.held.source == LabelSource::None) return Status::success();
+    if (!clock_.due(frame.held, rules_.sample_interval) || frame.held.source == LabelSource::None)
+      return Status::success();
     ++replayed_.offered;
     const Place place{track_.stream_id(), picture.time_ns.value_or(picture.running_time_ns)};
     if (Status status = learner_.offer(picture.view(), frame.key, place, frame.held); !status) return status;

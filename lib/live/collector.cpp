@@ -22,8 +22,9 @@ bool comes_by_itself(LabelSource source) {
   return source == LabelSource::Property || source == LabelSource::Event || source == LabelSource::Roi;
 }
 
-size_t best_of(const std::vector<double>& confidences) {
-  return static_cast<size_t>(std::ranges::max_element(confidences) - confidences.begin());
+template <class Number>
+size_t best_of(const std::vector<Number>& scores) {
+  return static_cast<size_t>(std::ranges::max_element(scores) - scores.begin());
 }
 
 }  // namespace
@@ -101,8 +102,7 @@ void Collector::add(const Candidate& candidate) {
   Result<std::vector<float>> feature = maker_->make(view_of(*candidate.picture));
   if (!feature) return shared_.fail(feature.error());
   const std::vector<float> logits = head_.logits(*feature);
-  const bool right =
-      head_.labels[static_cast<size_t>(std::ranges::max_element(logits) - logits.begin())] == candidate.held.label;
+  const bool right = head_.labels[best_of(logits)] == candidate.held.label;
   if (rules.rollback_window_ns > 0) watch_.add(candidate.key, right, rules.rollback_window_ns);
   if (rules.sample_policy == SamplePolicy::Uncertain && comes_by_itself(candidate.held.source) &&
       is_sure_and_right(logits, candidate.held.label) && ++sure_ % kSureKept != 0) {

@@ -8,6 +8,12 @@
 #include <map>
 
 namespace resnetft {
+
+double metric_of(const GateScores& scores, GateMetric metric) {
+  if (metric == GateMetric::Top1) return scores.top1;
+  return metric == GateMetric::MacroF1 ? scores.macro_f1 : scores.loss;
+}
+
 namespace {
 
 constexpr double kLeastConfidence = 1e-12;
@@ -47,11 +53,6 @@ GateScores scores_of(std::span<const GateJudgement> judgements, const std::vecto
   scores.loss /= static_cast<double>(samples);
   scores.macro_f1 /= static_cast<double>(classes);
   return scores;
-}
-
-double metric_of(const GateScores& scores, GateMetric metric) {
-  if (metric == GateMetric::Top1) return scores.top1;
-  return metric == GateMetric::MacroF1 ? scores.macro_f1 : scores.loss;
 }
 
 // Positive where the candidate is better.

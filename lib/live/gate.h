@@ -54,6 +54,7 @@ struct GateScores {
   double macro_f1 = 0;
   double loss = 0;  // mean negative logarithm of the true class's confidence, which counts as at least 1e-12
 };
+double metric_of(const GateScores& scores, GateMetric metric);
 
 struct GateClassFigures {
   std::string name;
