@@ -257,7 +257,6 @@ StructurePtr samples_structure(const LearnerStatus& status) {
   StructurePtr structure(gst_structure_new_empty("samples-per-class"));
   set_structures(structure.get(), "classes", std::move(classes));
   set_count_fields(structure.get(), counts);
-  set_number(structure.get(), "frames-busy", status.frames_busy);
   set_number(structure.get(), "frames-without-slot", status.frames_without_slot);
   set_number(structure.get(), "frames-sure", status.frames_sure);
   set_number(structure.get(), "labels-refused", status.labels_refused);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Entries move between two lists, kept and free, by splicing: no list operation of put() allocates. Each owns a slot,
-// whose count of readers says whether it may be written to: a reader lets go with release, put() looks with acquire.
+// A slot says by itself who may touch it: its count of holders is below zero while put() fills it, above while somebody
+// reads. So no thread waits for another, not even for one of idle priority that was put aside in the middle of a look;
+// what such a thread holds is passed over. Only the streaming thread knows the order in which slots are used again.
 #include "live/candidate_ring.h"
 
 #include <algorithm>
@@ -13,23 +14,39 @@
 namespace resnetft {
 namespace {
 
-struct Slot {
+class Slot {
+ public:
   SmallPicture picture;
-  std::atomic<uint32_t> readers = 0;
-
-  bool in_hands() const { return readers.load(std::memory_order_acquire) != 0; }
-};
-using Slots = std::vector<Slot>;
-
-struct Entry {
-  Slot* slot;
   SampleKey key;
   Place place;
   HeldLabel held;
-  uint64_t clock_ns = 0;   // of the ring, when it came
-  bool waits = false;      // labelled, and nobody has taken it yet
-  bool forgotten = false;  // only waits to be taken
+  uint64_t number = 0;              // of those that were kept, from 1; 0: nothing was kept here
+  uint64_t clock_ns = 0;            // of the ring, when it came
+  std::atomic<bool> waits = false;  // labelled, and nobody has taken it yet; set to false by a holder only
+
+  // For a reader.
+  bool hold() {
+    int32_t count = holders_.load(std::memory_order_relaxed);
+    while (count != kFilling)
+      if (holders_.compare_exchange_weak(count, count + 1, std::memory_order_acquire, std::memory_order_relaxed))
+        return true;
+    return false;
+  }
+  void let_go() { holders_.fetch_sub(1, std::memory_order_release); }
+
+  // For put().
+  bool begin_filling() {
+    int32_t none = 0;
+    return !waits.load(std::memory_order_relaxed) &&
+           holders_.compare_exchange_strong(none, kFilling, std::memory_order_acquire, std::memory_order_relaxed);
+  }
+  void end_filling() { holders_.store(0, std::memory_order_release); }
+
+ private:
+  static constexpr int32_t kFilling = -1;
+  std::atomic<int32_t> holders_ = 0;
 };
+using Slots = std::vector<Slot>;
 
 uint64_t slot_bytes(const CandidateRingSpec& spec) {
   return uint64_t{3} * static_cast<uint64_t>(std::max(spec.width, 1)) * static_cast<uint64_t>(std::max(spec.height, 1));
@@ -47,15 +64,17 @@ CandidateRingSpec ring_spec_for(const PreprocessSpec& spec, uint64_t max_bytes, 
 
 struct CandidateRing::State {
   const CandidateRingSpec spec;
-  std::shared_ptr<Slots> slots;
-  Reduction reduction;
-  std::atomic<uint64_t> busy = 0, without_slot = 0;
+  const std::shared_ptr<Slots> slots;
+  std::atomic<uint64_t> without_slot = 0;
+  std::atomic<uint64_t> clock_ns = 0;     // time that has passed in all epochs together
+  std::atomic<uint64_t> epoch_begin = 1;  // number of the first of the newest epoch of the newest stream
+  std::atomic<uint64_t> cleared = 0;      // number of the last that clear() forgot
 
-  mutable std::mutex mutex;  // of all below
-  std::list<Entry> kept;     // oldest first
-  std::list<Entry> free;
+  // Of the streaming thread.
+  Reduction reduction;
+  std::list<Slot*> order;  // the one to be used next first
   SampleKey newest;
-  uint64_t clock_ns = 0;  // time that has passed in all epochs together
+  uint64_t last_number = 0;
 
   explicit State(const CandidateRingSpec& ring_spec)
       : spec(ring_spec),
@@ -63,54 +82,46 @@ struct CandidateRing::State {
         reduction(spec.model, {spec.width, spec.height}) {
     for (Slot& slot : *slots) {
       slot.picture.rgb.resize(slot_bytes(spec));
-      free.push_back({.slot = &slot, .key = {}, .place = {}, .held = {}});
+      order.push_back(&slot);
     }
   }
 
   void advance(const SampleKey& key) {
-    if (same_epoch(key, newest) && key.running_time_ns > newest.running_time_ns)
+    if (!same_epoch(key, newest))
+      epoch_begin = last_number + 1;
+    else if (key.running_time_ns > newest.running_time_ns)
       clock_ns += key.running_time_ns - newest.running_time_ns;
     newest = key;
   }
 
-  std::list<Entry>::iterator release(std::list<Entry>::iterator entry) {
-    const auto next = std::next(entry);
-    free.splice(free.begin(), kept, entry);
-    return next;
+  // The three below: of a slot that is held.
+  bool is_remembered(const Slot& slot) const {
+    return slot.number > cleared && clock_ns - slot.clock_ns <= spec.max_time_ns;
   }
 
-  void forget(std::list<Entry>::iterator& entry) {
-    entry->forgotten = true;
-    entry = entry->waits ? std::next(entry) : release(entry);
+  // Its picture keeps the slots alive, and its own slot held.
+  Candidate lend(Slot& slot) const {
+    const auto let_go = [owner = slots, &slot](const SmallPicture*) { slot.let_go(); };
+    SmallPicturePtr picture(&slot.picture, let_go);
+    return {slot.key, slot.place, slot.held, std::move(picture)};
   }
 
-  void forget_old() {
-    for (auto entry = kept.begin(); entry != kept.end() && clock_ns - entry->clock_ns > spec.max_time_ns;)
-      forget(entry);
-  }
-
-  // An entry to write to, moved to the front of `free`.
-  bool find_room() {
-    const auto usable = std::ranges::find_if(free, [](const Entry& entry) { return !entry.slot->in_hands(); });
-    if (usable != free.end()) {
-      free.splice(free.begin(), free, usable);
-      return true;
+  // Oldest first.
+  template <typename Wanted>
+  std::vector<Candidate> lend_all(Wanted wanted) const {
+    std::vector<std::pair<uint64_t, Candidate>> found;
+    for (Slot& slot : *slots) {
+      if (!slot.hold()) continue;
+      if (slot.number > 0 && wanted(slot))
+        found.emplace_back(slot.number, lend(slot));
+      else
+        slot.let_go();
     }
-    const auto oldest =
-        std::ranges::find_if(kept, [](const Entry& entry) { return !entry.waits && !entry.slot->in_hands(); });
-    if (oldest == kept.end()) return false;
-    release(oldest);
-    return true;
+    std::ranges::sort(found, {}, [](const auto& entry) { return entry.first; });
+    std::vector<Candidate> candidates;
+    for (auto& [number, candidate] : found) candidates.push_back(std::move(candidate));
+    return candidates;
   }
-
-  // A pointer to the picture that keeps the slots alive and its own from being written to.
-  SmallPicturePtr lend(Slot& slot) const {
-    slot.readers.fetch_add(1, std::memory_order_relaxed);
-    return {&slot.picture,
-            [owner = slots, &slot](const SmallPicture*) { slot.readers.fetch_sub(1, std::memory_order_release); }};
-  }
-
-  Candidate candidate(const Entry& entry) const { return {entry.key, entry.place, entry.held, lend(*entry.slot)}; }
 };
 
 CandidateRing::CandidateRing(const CandidateRingSpec& spec) : state_(std::make_unique<State>(spec)) {}
@@ -118,63 +129,50 @@ CandidateRing::~CandidateRing() = default;
 
 Result<CandidateRing::Put> CandidateRing::put(const ImageView& image, const SampleKey& key, const Place& place,
                                               const HeldLabel& held) {
-  const std::unique_lock lock(state_->mutex, std::try_to_lock);
-  if (!lock) {
-    ++state_->busy;
-    return Put::Busy;
-  }
-  state_->advance(key);
-  state_->forget_old();
-  if (!state_->find_room()) {
-    ++state_->without_slot;
+  State& state = *state_;
+  state.advance(key);
+  const auto next = std::ranges::find_if(state.order, [](Slot* slot) { return slot->begin_filling(); });
+  if (next == state.order.end()) {
+    ++state.without_slot;
     return Put::NoSlot;
   }
-  Entry& entry = state_->free.front();
-  if (Status status = state_->reduction.run(image, entry.slot->picture); !status) return status.error();
-  entry.key = key;
-  entry.place = place;
-  entry.held = held;
-  entry.clock_ns = state_->clock_ns;
-  entry.waits = !held.label.empty();
-  entry.forgotten = false;
-  state_->kept.splice(state_->kept.end(), state_->free, state_->free.begin());
+  Slot& slot = **next;
+  slot.number = 0;
+  const Status reduced = state.reduction.run(image, slot.picture);
+  if (reduced) {
+    slot.key = key;
+    slot.place = place;
+    slot.held = held;
+    slot.number = ++state.last_number;
+    slot.clock_ns = state.clock_ns;
+    slot.waits.store(!held.label.empty(), std::memory_order_relaxed);
+    state.order.splice(state.order.end(), state.order, next);
+  }
+  slot.end_filling();
+  if (!reduced) return reduced.error();
   return Put::Kept;
 }
 
 std::vector<Candidate> CandidateRing::take_labelled() {
-  const std::lock_guard lock(state_->mutex);
-  std::vector<Candidate> taken;
-  for (auto entry = state_->kept.begin(); entry != state_->kept.end();) {
-    if (entry->waits) taken.push_back(state_->candidate(*entry));
-    entry->waits = false;
-    entry = entry->forgotten ? state_->release(entry) : std::next(entry);
-  }
-  return taken;
+  return state_->lend_all([](Slot& slot) { return slot.waits.exchange(false, std::memory_order_relaxed); });
 }
 
 std::vector<Candidate> CandidateRing::between(uint64_t from_ns, uint64_t to_ns) const {
-  const std::lock_guard lock(state_->mutex);
-  std::vector<Candidate> found;
-  for (const Entry& entry : state_->kept) {
-    const bool inside = from_ns <= entry.key.running_time_ns && entry.key.running_time_ns <= to_ns;
-    if (inside && !entry.forgotten && same_epoch(entry.key, state_->newest)) found.push_back(state_->candidate(entry));
-  }
-  return found;
+  return state_->lend_all([&](const Slot& slot) {
+    const bool inside = from_ns <= slot.key.running_time_ns && slot.key.running_time_ns <= to_ns;
+    return inside && slot.number >= state_->epoch_begin && state_->is_remembered(slot);
+  });
 }
 
 std::optional<Candidate> CandidateRing::find(const SampleKey& key) const {
-  const std::lock_guard lock(state_->mutex);
-  for (const Entry& entry : state_->kept)
-    if (!entry.forgotten && entry.key == key) return state_->candidate(entry);
-  return std::nullopt;
+  std::vector<Candidate> found =
+      state_->lend_all([&](const Slot& slot) { return slot.key == key && state_->is_remembered(slot); });
+  if (found.empty()) return std::nullopt;
+  return std::move(found.back());
 }
 
-void CandidateRing::clear() {
-  const std::lock_guard lock(state_->mutex);
-  for (auto entry = state_->kept.begin(); entry != state_->kept.end();) state_->forget(entry);
-}
+void CandidateRing::clear() { state_->cleared = state_->last_number; }
 
-uint64_t CandidateRing::busy() const { return state_->busy; }
 uint64_t CandidateRing::without_slot() const { return state_->without_slot; }
 size_t CandidateRing::slots() const { return state_->slots->size(); }
 

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,18 +36,18 @@ struct Candidate {
 // the frame would have been.
 CandidateRingSpec ring_spec_for(const PreprocessSpec& spec, uint64_t max_bytes, uint64_t max_time_ns);
 
-// put() belongs to the streaming thread, which never waits; the rest to any thread. A picture that was handed out is
-// its holder's until the last pointer to it is gone, also beyond the ring's own end; then its slot is used again.
+// put() and clear() belong to the streaming thread, the rest to any thread; nobody ever waits for another. A picture
+// that was handed out is its holder's until the last pointer to it is gone, also beyond the ring's own end; then its
+// slot is used again.
 class CandidateRing {
  public:
   explicit CandidateRing(const CandidateRingSpec& spec);
   ~CandidateRing();
 
-  enum class Put { Kept, Busy, NoSlot };
-  // Reduces `image` (its region, its orientation) to a slot and remembers it; the oldest goes. Busy: another thread
-  // holds the lock. NoSlot: every slot is in somebody's hands, or holds a labelled candidate that waits to be taken.
-  // Both are counted, and nothing was waited for. Allocates nothing once sizes and names repeat. Errors of
-  // Preprocessor.
+  enum class Put { Kept, NoSlot };
+  // Reduces `image` (its region, its orientation) to a slot and remembers it; the oldest goes. NoSlot: every slot is in
+  // somebody's hands, or holds a labelled candidate that waits to be taken; that is counted. Allocates nothing once
+  // sizes and names repeat. Errors of Preprocessor.
   Result<Put> put(const ImageView& image, const SampleKey& key, const Place& place, const HeldLabel& held);
 
   // The candidates with a label that nobody has taken yet, oldest first; they stay in the ring.
@@ -61,7 +60,6 @@ class CandidateRing {
   // STREAM_START, FLUSH_STOP: candidates are forgotten; labelled ones that were not taken yet are still taken.
   void clear();
 
-  uint64_t busy() const;
   uint64_t without_slot() const;
   size_t slots() const;
 

@@ -77,7 +77,10 @@ Status Collector::refresh(const GoOn& go_on) {
 }
 
 void Collector::collect() {
-  for (const Candidate& candidate : shared_.ring.take_labelled()) add(candidate);
+  for (Candidate& candidate : shared_.ring.take_labelled()) {
+    add(candidate);
+    candidate.picture.reset();  // its slot may be used again
+  }
 }
 
 bool Collector::refuses(const std::string& label, const LearnerRules& rules) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The learner as others see it: a thread, a loop that it runs, and what they share. The streaming thread touches the
-// ring (try_lock) and an eventfd, nothing else.
+// ring, which has no lock, and an eventfd, nothing else.
 #include "live/learner.h"
 
 #include <pthread.h>

@@ -137,8 +137,7 @@ struct LearnerStatus {
   StoreCounts store;
   std::optional<GateOutcome> last_gate;
   uint64_t generation = 0;           // of the hub
-  uint64_t frames_busy = 0;          // candidates dropped because a lock was held
-  uint64_t frames_without_slot = 0;  // because the learner had not caught up
+  uint64_t frames_without_slot = 0;  // dropped because the learner had not caught up
   uint64_t runs = 0;                 // that ended, in any way
   uint64_t labels_refused = 0;       // samples of unknown labels, with allow_new_classes=false
   uint64_t frames_sure = 0;          // sample-policy=uncertain: left out, because the model was sure and right

@@ -105,7 +105,6 @@ LearnerStatus LearnerShared::status() const {
     const std::scoped_lock guard(lock_);
     status = status_;
   }
-  status.frames_busy = ring.busy();
   status.frames_without_slot = ring.without_slot();
   return status;
 }

@@ -51,7 +51,7 @@ class Pipeline:
         self.seen += 1
 
     def push(self, warm):
-        """Returns when the frame has passed and the learner had time to take it."""
+        """Returns when the frame has passed."""
         buffer = Gst.Buffer.new_wrapped(picture(warm, self.draw))
         buffer.pts, buffer.duration = self.pushed * Gst.SECOND // 30, Gst.SECOND // 30
         self.pushed += 1
@@ -59,7 +59,6 @@ class Pipeline:
         deadline = time.monotonic() + 20
         while self.seen < self.pushed and time.monotonic() < deadline:
             time.sleep(0.002)
-        time.sleep(0.01)
 
     def messages(self):
         found = []
@@ -146,7 +145,7 @@ class FinetuneApplication(unittest.TestCase):
         for _ in range(10):
             pipeline.push(True)
         count = pipeline.element.emit("label-range", "warm", 0, Gst.SECOND)
-        self.assertGreaterEqual(count, 8)  # a busy ring drops
+        self.assertEqual(count, 10)
         time.sleep(1)
         stored = [m for m in pipeline.messages() if m.get_string("event") == "sample-stored"]
         self.assertEqual(len(stored), count)

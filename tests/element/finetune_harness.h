@@ -75,8 +75,8 @@ class FinetuneHarness : public ElementHarness {
   }
   bool frame(bool warm) { return frame(warm_or_cold(warm, random_)); }
 
-  // The next samples that are stored of what was pushed; what was dropped, because the learner was busy, is pushed
-  // anew by `again`. Fewer than `count` where that takes more than 30 s.
+  // The next samples that are stored of what `again` pushes, until there are `count`; fewer where that takes more than
+  // 30 s.
   std::vector<BusMessage> samples(size_t count, const std::function<void()>& again) {
     std::vector<BusMessage> stored;
     for (int round = 0; round < 3000 && stored.size() < count; ++round) {

@@ -217,7 +217,7 @@ TEST(FinetuneMessages, SamplesPerClassNamesEachClassOnceAndCountsWhatNeverCame) 
   status.store.train_per_class = {{"a", 2}, {"b", 1}};
   status.store.holdout_per_class = {{"b", 4}};
   status.labels_refused = 5;
-  status.frames_busy = 6;
+  status.frames_without_slot = 6;
   const StructurePtr samples = samples_structure(status);
   EXPECT_EQ(gst_value_array_get_size(gst_structure_get_value(samples.get(), "classes")), 2U);
   EXPECT_EQ(text_field(item_of(samples.get(), "classes", 1), "label"), "b");
@@ -225,7 +225,7 @@ TEST(FinetuneMessages, SamplesPerClassNamesEachClassOnceAndCountsWhatNeverCame) 
   EXPECT_EQ(uint64_field(item_of(samples.get(), "classes", 1), "holdout"), 4U);
   EXPECT_EQ(uint64_field(samples.get(), "train-samples"), 3U);
   EXPECT_EQ(uint64_field(samples.get(), "labels-refused"), 5U);
-  EXPECT_EQ(uint64_field(samples.get(), "frames-busy"), 6U);
+  EXPECT_EQ(uint64_field(samples.get(), "frames-without-slot"), 6U);
 }
 
 }  // namespace resnetft::testing

@@ -205,7 +205,7 @@ TEST(LearnerFiles, AllLayersLearnFromThePicturesAndTheFeaturesFollow) {
   spec.rules.instant_head = InstantHeadKind::Off;
   spec.rules.trainable = Trainable::All;
   spec.rules.recipe.lr = 0.02;
-  spec.rules.recipe.epochs = 3;
+  spec.rules.recipe.epochs = 6;
   spec.rules.recipe.batch_size = 8;
   const auto learner = started(spec, events);
   SceneStream stream;

@@ -31,15 +31,15 @@ LearnerSpec spec_with_thread(const TemporaryFolder& folder) {
   return spec;
 }
 
-// Waits where a pipeline would drop a sample, because the learner looks at the candidates.
+// Waits where a pipeline would drop a sample, because every slot waits for the learner.
 void play_without_loss(SceneStream& stream, Learner& learner, size_t blocks) {
   for (size_t i = 0; i < blocks * SceneStream::kFramesPerBlock; ++i) {
     const HeldLabel held{stream.label(), LabelSource::Event};
     uint64_t dropped;
     do {
-      dropped = learner.status().frames_busy;
+      dropped = learner.status().frames_without_slot;
       ASSERT_TRUE(learner.offer(stream.image(), stream.key(), stream.place(), held).ok());
-    } while (learner.status().frames_busy > dropped);
+    } while (learner.status().frames_without_slot > dropped);
     stream.next();
     learner.run_pending();
   }
