@@ -44,7 +44,7 @@ int64_t resident_bytes() {
 
 // What one measurement found. The model's part stays empty where none took part.
 struct Measured {
-  std::string architecture, precision, engine;
+  std::string architecture, precision, engine, device = "cpu";
   int threads = 0;
   int64_t images_each = 1;      // images of one iteration
   std::vector<double> seconds;  // of each iteration
@@ -143,6 +143,7 @@ Result<Measured> measure_inference(const CommandLine& line) {
   Measured measured{.architecture = (*classifier)->card().architecture,
                     .precision = (*classifier)->precision_name(),
                     .engine = (*classifier)->engine_name(),
+                    .device = (*classifier)->device_name(),
                     .threads = (*classifier)->threads(),
                     .images_each = static_cast<int64_t>(views.size()),
                     .seconds = {}};
@@ -216,7 +217,7 @@ OrderedJson to_json(const CommandLine& line, Measured measured) {
   json["batch-size"] = measured.images_each;
   json["precision"] = text_or_null(measured.precision);
   json["engine"] = text_or_null(measured.engine);
-  json["device"] = "cpu";
+  json["device"] = measured.device;
   json["threads"] = measured.threads;
   json["images-per-second"] =
       static_cast<double>(measured.images_each) * static_cast<double>(iterations) / measured.total_seconds;
@@ -240,6 +241,7 @@ std::string to_text(const OrderedJson& json) {
   std::string subject = json["what"];
   for (const char* key : {"arch", "engine", "precision"})
     if (json[key].is_string()) subject.append(" ").append(json[key].get<std::string>());
+  if (json["engine"].is_string()) subject.append(" on ").append(json["device"].get<std::string>());
   return subject + ": " + text;
 }
 

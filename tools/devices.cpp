@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/formatted.h"
+#include "device/cuda_module.h"
 #include "device/device_choice.h"
 #include "device/torch_module.h"
 #include "image/row_kernels.h"
@@ -17,7 +18,7 @@ namespace resnetft::tool {
 namespace {
 
 constexpr const char* kCpuRuns = "preprocessing, inference, training";
-constexpr const char* kCudaRuns = "preprocessing, augmentation";
+constexpr const char* kCudaRuns = "inference";
 
 // A line of what there is: a device, or a part of the software.
 struct Row {
@@ -74,6 +75,16 @@ Row torch_row() {
   return row;
 }
 
+Row cudnn_row() {
+  Row row{"cudnn", "engine cuda", {}, {}};
+  const Result<const CudaModule*> module = cuda_module();
+  if (const Status status = module ? (*module)->check_inference() : Status(module.error()); !status) {
+    row.reason = status.error().message;
+    row.hint = status.error().hint;
+  }
+  return row;
+}
+
 OrderedJson text_or_null(const std::string& text) { return text.empty() ? OrderedJson() : OrderedJson(text); }
 
 OrderedJson to_json(const Row& row) {
@@ -103,16 +114,16 @@ Result<int> run(const CommandLine& line) {
     return Error{ErrorCode::InvalidArgument, "unexpected '" + line.arguments().front() + "'", ""};
   const CudaSurvey survey = survey_cuda();
   const std::vector<Row> devices = device_rows(survey);
-  const Row torch = torch_row();
+  const std::array parts = {torch_row(), cudnn_row()};
   OrderedJson json;
   json["devices"] = OrderedJson::array();
   for (const Row& row : devices) json["devices"].push_back(to_json(row));
-  json["parts"] = {to_json(torch)};
+  for (const Row& row : parts) json["parts"].push_back(to_json(row));
   json["cuda-driver"] =
       survey.driver_version > 0 ? OrderedJson(cuda_version_text(survey.driver_version)) : OrderedJson();
   std::string text;
   for (const Row& row : devices) text += to_text(row);
-  text += to_text(torch);
+  for (const Row& row : parts) text += to_text(row);
   if (Status status = write_out(line.flag("json") ? json_text(json) + "\n" : text); !status) return status.error();
   return 0;
 }
@@ -123,7 +134,7 @@ Verb devices_verb() {
   return {"devices",
           "",
           "What this machine has to run on, and why the rest cannot be used",
-          "In this version inference and training run on the CPU; a GPU preprocesses.\n\n"
+          "A GPU runs inference, and needs cuDNN for it; in this version training runs on the CPU.\n\n"
           "  ft-tool devices\n"
           "  ft-tool devices --json",
           option_rows({"json", "verbose"}),

@@ -91,7 +91,7 @@ Evaluation evaluation_of(const Evaluator& evaluator, const Classifier& classifie
       {"model", model.path()},
       {"architecture", model.card().architecture},
       {"sha256", model.sha256()},
-      {"engine", classifier.engine_name() + ", " + classifier.precision_name() + ", cpu"},
+      {"engine", classifier.engine_name() + ", " + classifier.precision_name() + ", " + classifier.device_name()},
       {"images", std::to_string(evaluation.scores.images) + ", " + std::to_string(evaluator.failed()) + " failed"},
       {"speed", speed}};
   return evaluation;
@@ -104,7 +104,7 @@ std::string to_json(const Evaluation& evaluation, const Evaluator& evaluator, co
   rest["failed"] = evaluator.failed();
   rest["images-per-second"] = images_per_second;
   rest["model"] = {{"arch", model.card().architecture}, {"sha256", model.sha256()}};
-  rest["device"] = "cpu";
+  rest["device"] = classifier.device_name();
   rest["engine"] = classifier.engine_name();
   rest["precision"] = classifier.precision_name();
   return std::string("{") + scores_to_json_members(evaluation.scores, evaluation.labels) + "," +

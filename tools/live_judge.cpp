@@ -31,7 +31,8 @@ double Tally::accuracy() const {
 Status LiveJudge::follow_hub() {
   const ModelHub::Current current = hub_->current();
   if (current.generation == generation_) return Status::success();
-  Result<std::unique_ptr<Classifier>> classifier = Classifier::create(current.snapshot, {.resize_mode = std::nullopt});
+  Result<std::unique_ptr<Classifier>> classifier =
+      Classifier::create(current.snapshot, {.device = "cpu", .resize_mode = std::nullopt});
   if (!classifier) return classifier.error();
   classifier_ = std::move(*classifier);
   generation_ = current.generation;

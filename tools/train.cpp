@@ -94,8 +94,10 @@ Result<TrainOutcome> train_observed(TrainPlan& plan, const std::string& checkpoi
 Status judge_finished(FinishedRun& run, const CommandLine& line) {
   run.calibration.before = run.calibration.after = run.outcome.scores;
   if (run.outcome.stopped == Stopped::Signal) return Status::success();
-  const ClassifierOptions options{
-      .threads = static_cast<int>(run.plan.recipe.threads), .max_batch = 8, .resize_mode = std::nullopt};
+  const ClassifierOptions options{.device = "cpu",
+                                  .threads = static_cast<int>(run.plan.recipe.threads),
+                                  .max_batch = 8,
+                                  .resize_mode = std::nullopt};
   const Result<std::unique_ptr<Classifier>> classifier =
       Classifier::create(Snapshot::create(run.outcome.model), options);
   if (!classifier) return classifier.error();

@@ -47,6 +47,10 @@ constexpr std::array kOwnRows = {
            .type = OptionType::String,
            .default_text = "",
            .help = "N or WIDTHxHEIGHT of the network's input; the resize before follows in proportion"},
+    Option{.name = "device",
+           .type = OptionType::String,
+           .default_text = "auto",
+           .help = "auto or cpu; a named one that is missing is an error"},
     Option{.name = "val-resize-size",
            .type = OptionType::Uint,
            .default_text = "0",
@@ -69,7 +73,7 @@ struct Insertion {
 std::vector<Insertion> insertions() {
   std::vector<Option> after_crop = {own("val-resize-size"), own("val-crop-size")};
   for (const Option& row : option_rows({"resize-mode", "interpolation", "mean", "std"})) after_crop.push_back(row);
-  return {{"train-crop-size", {own("input-size")}}, {"epochs", after_crop}, {"precision", option_rows({"device"})}};
+  return {{"train-crop-size", {own("input-size")}}, {"epochs", after_crop}, {"precision", {own("device")}}};
 }
 
 constexpr std::array kAliases = {

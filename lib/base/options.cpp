@@ -29,14 +29,17 @@ constexpr std::array kArchitectures = {
     OptionValue{"resnet110", 15, "CIFAR ResNet-110"},
 };
 constexpr std::array kPrecisions = {
-    OptionValue{"auto", 0, "fp32 on the CPU"},
+    OptionValue{"auto", 0, "fp16 on CUDA, fp32 on the CPU"},
     OptionValue{"fp32", 1, "32-bit floating point"},
     OptionValue{"bf16", 2, "bfloat16, where the processor has it"},
+    OptionValue{"fp16", 3, "half precision, on CUDA"},
+    OptionValue{"tf32", 4, "fp32 with products of 10 bits of mantissa, on CUDA"},
 };
 constexpr std::array kEngines = {
-    OptionValue{"auto", 0, "onednn where it can, else reference"},
+    OptionValue{"auto", 0, "cuda on a GPU; on the CPU onednn where it can, else reference"},
     OptionValue{"onednn", 1, "oneDNN on the CPU"},
-    OptionValue{"reference", 2, "LibTorch's operators, the definition of the right answer"},
+    OptionValue{"reference", 2, "LibTorch's operators on the CPU, the definition of the right answer"},
+    OptionValue{"cuda", 3, "cuDNN on an NVIDIA GPU"},
 };
 constexpr std::array kRegions = {
     OptionValue{"full-frame", 0, "the whole frame"},
@@ -83,7 +86,7 @@ constexpr std::array kClassify = {
     Option{.name = "device",
            .type = OptionType::String,
            .default_text = "auto",
-           .help = "auto or cpu; a named one that is missing is an error"},
+           .help = "auto, cpu, cuda (the first GPU) or cuda:N; a named one that is missing is an error"},
     Option{.name = "precision",
            .type = OptionType::Enum,
            .default_text = "auto",
@@ -98,7 +101,7 @@ constexpr std::array kClassify = {
            .type = OptionType::Uint,
            .default_text = "0",
            .maximum = 1024,
-           .help = "Threads for one frame; 0: what the net can use of those that the process may"},
+           .help = "Threads of the CPU for one frame; 0: what the net can use of those that the process may"},
     Option{.name = "model-instance-id",
            .type = OptionType::String,
            .default_text = "",

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 
 #include "device/frame_change.h"
 #include "resnetft/error.h"
@@ -12,7 +14,12 @@
 
 namespace resnetft {
 
-inline constexpr unsigned kCudaModuleVersion = 1;
+class Engine;
+struct EngineSpec;
+struct FloatTensor;
+struct ModelCard;
+
+inline constexpr unsigned kCudaModuleVersion = 2;
 // Compute capability of the oldest GPU that the kernels are built for.
 inline constexpr int kOldestCudaMajor = 7, kOldestCudaMinor = 5;
 
@@ -52,6 +59,12 @@ struct CudaModule {
   // DeviceUnavailable where no context can be made on that GPU or the kernels are not built for it.
   Status (*check_gpu)(int ordinal);
   Result<std::unique_ptr<CudaPreprocessor>> (*create_preprocessor)(const CudaPreprocessorOptions& options);
+  // DeviceUnavailable where cuDNN, which the engine needs, is missing. Asks no GPU.
+  Status (*check_inference)();
+  // infer/cuda/cuda_engine.h. `weights` are FloatWeights, which may be dropped afterwards.
+  Result<std::shared_ptr<const Engine>> (*create_engine)(const ModelCard& card,
+                                                         const std::map<std::string, FloatTensor, std::less<>>& weights,
+                                                         const EngineSpec& spec);
 };
 
 // Opens the module, once; later calls return the same. DeviceUnavailable where it was not built or does not open;

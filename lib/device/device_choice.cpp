@@ -134,6 +134,8 @@ CudaSurvey survey_cuda() {
   return survey;
 }
 
+std::string device_name(const Device& device) { return device.cuda ? "cuda:" + std::to_string(device.ordinal) : "cpu"; }
+
 Result<Device> choose_device(const std::string& name, std::string_view cpu_only) {
   if (name == "cpu") return Device{};
   if (name == "auto") return cpu_only.empty() ? first_usable() : the_cpu(cpu_only_text(cpu_only));

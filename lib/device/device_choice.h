@@ -2,6 +2,7 @@
 // Which devices this machine has, why others cannot be used, and what a name like "auto" or "cuda:1" means.
 #pragma once
 
+#include <compare>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,7 +32,10 @@ CudaSurvey survey_cuda();
 struct Device {
   bool cuda = false;
   int ordinal = 0;
+  auto operator<=>(const Device&) const = default;
 };
+
+std::string device_name(const Device& device);  // "cpu", "cuda:0"
 
 // `name`: "auto", "cpu", "cuda" (the first GPU) or "cuda:N". A named device that cannot be used is DeviceUnavailable
 // with the reason; "auto" is the first GPU that can be used, else the CPU, with one log line for each reason in a

@@ -10,6 +10,7 @@
 #include <new>
 #include <tuple>
 
+#include "base/log.h"
 #include "device/device_choice.h"
 #include "device/thread_budget.h"
 #include "infer/engine.h"
@@ -48,14 +49,41 @@ Result<int> suitable_threads(const ModelCard& card, int width, int height, int b
 struct PrecisionRow {
   std::string_view name;
   Precision precision;
+  bool on_cpu;
 };
-constexpr std::array kPrecisions = {PrecisionRow{"auto", Precision::Fp32}, PrecisionRow{"fp32", Precision::Fp32},
-                                    PrecisionRow{"bf16", Precision::Bf16}};
+constexpr std::array kPrecisions = {
+    PrecisionRow{"fp32", Precision::Fp32, true}, PrecisionRow{"bf16", Precision::Bf16, true},
+    PrecisionRow{"fp16", Precision::Fp16, false}, PrecisionRow{"tf32", Precision::Tf32, false}};
 
-Result<Precision> parse_precision(const std::string& name) {
+std::string possible_precisions(bool on_gpu) {
+  std::string text = "auto";
   for (const PrecisionRow& row : kPrecisions)
-    if (row.name == name) return row.precision;
-  return Error{ErrorCode::InvalidArgument, "unknown precision '" + name + "'", "possible are: auto, fp32, bf16"};
+    if (on_gpu || row.on_cpu) text += ", " + std::string(row.name);
+  return text;
+}
+
+Result<Precision> parse_precision(const std::string& name, const Device& device) {
+  if (name == "auto") return device.cuda ? Precision::Fp16 : Precision::Fp32;
+  for (const PrecisionRow& row : kPrecisions) {
+    if (row.name != name) continue;
+    if (device.cuda || row.on_cpu) return row.precision;
+    return Error{ErrorCode::InvalidArgument, "precision '" + name + "' needs a GPU, this is device cpu",
+                 "possible on the CPU are: " + possible_precisions(false)};
+  }
+  return Error{ErrorCode::InvalidArgument, "unknown precision '" + name + "'",
+               "possible are: " + possible_precisions(true)};
+}
+
+// What is asked of the processor or a GPU before an engine is. Device auto stands back behind an engine that is named.
+Result<Device> wanted_device(const ClassifierOptions& options) {
+  if (options.device != "auto" || options.engine == "auto") return choose_device(options.device);
+  return options.engine == "cuda" ? choose_device("cuda") : Device{};
+}
+
+// Where nobody named the GPU, a model or machine that is not fit for it is no error.
+bool may_fall_back(const ClassifierOptions& options, const Device& device, const Error& error) {
+  return device.cuda && options.device == "auto" && options.engine == "auto" &&
+         (error.code == ErrorCode::Incompatible || error.code == ErrorCode::DeviceUnavailable);
 }
 
 }  // namespace
@@ -123,11 +151,9 @@ struct Classifier::State {
 Classifier::Classifier(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Classifier::~Classifier() = default;
 
-Result<std::unique_ptr<Classifier>> Classifier::create(std::shared_ptr<const Snapshot> snapshot,
-                                                       const ClassifierOptions& options) {
-  const Result<Device> device = choose_device(options.device, "inference");
-  if (!device) return device.error();
-  const Result<Precision> precision = parse_precision(options.precision);
+Result<std::unique_ptr<Classifier>> Classifier::create_on(std::shared_ptr<const Snapshot> snapshot,
+                                                          const ClassifierOptions& options, const Device& device) {
+  const Result<Precision> precision = parse_precision(options.precision, device);
   if (!precision) return precision.error();
   PreprocessSpec preprocess = snapshot->model().card().preprocess;
   preprocess.mode = options.resize_mode.value_or(preprocess.mode);
@@ -138,7 +164,8 @@ Result<std::unique_ptr<Classifier>> Classifier::create(std::shared_ptr<const Sna
                   .height = preprocess.crop_height,
                   .max_batch = std::max(1, options.max_batch),
                   .precision = *precision,
-                  .threads = options.threads};
+                  .threads = device.cuda ? 1 : options.threads,
+                  .device = device};
   if (spec.threads < 1) {
     const Result<int> threads = suitable_threads(snapshot->model().card(), spec.width, spec.height, spec.max_batch);
     if (!threads) return threads.error();
@@ -152,10 +179,24 @@ Result<std::unique_ptr<Classifier>> Classifier::create(std::shared_ptr<const Sna
       new State{std::move(snapshot), std::move(*engine), std::move(*session), std::move(*preprocessor), spec})));
 }
 
+Result<std::unique_ptr<Classifier>> Classifier::create(std::shared_ptr<const Snapshot> snapshot,
+                                                       const ClassifierOptions& options) {
+  const Result<Device> device = wanted_device(options);
+  if (!device) return device.error();
+  Result<std::unique_ptr<Classifier>> classifier = create_on(snapshot, options, *device);
+  if (classifier || !may_fall_back(options, *device, classifier.error())) return classifier;
+  log(LogLevel::Info, "device auto is the CPU: " + classifier.error().message);
+  return create_on(std::move(snapshot), options, Device{});
+}
+
 const Snapshot& Classifier::snapshot() const { return *state_->snapshot; }
 const ModelCard& Classifier::card() const { return state_->card(); }
 std::string Classifier::engine_name() const { return state_->engine->name(); }
-std::string Classifier::precision_name() const { return state_->spec.precision == Precision::Bf16 ? "bf16" : "fp32"; }
+std::string Classifier::device_name() const { return resnetft::device_name(state_->spec.device); }
+std::string Classifier::precision_name() const {
+  const auto is_ours = [&](const PrecisionRow& row) { return row.precision == state_->spec.precision; };
+  return std::string(std::ranges::find_if(kPrecisions, is_ours)->name);
+}
 int Classifier::threads() const { return state_->spec.threads; }
 int64_t Classifier::preprocess_time_ns() const { return state_->preprocess_time_ns; }
 int64_t Classifier::inference_time_ns() const { return state_->inference_time_ns; }

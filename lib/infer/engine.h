@@ -8,19 +8,22 @@
 #include <span>
 #include <string>
 
+#include "device/device_choice.h"
 #include "resnetft/error.h"
 #include "resnetft/model.h"
 
 namespace resnetft {
 
-enum class Precision { Fp32, Bf16 };
+// Fp32 is what it says on a GPU, too. Tf32: floats whose products are rounded to 10 bits of mantissa.
+enum class Precision { Fp32, Bf16, Fp16, Tf32 };
 
 struct EngineSpec {
   int width = 224;
   int height = 224;
   int max_batch = 1;  // a session takes 1 to max_batch pictures at once
   Precision precision = Precision::Fp32;
-  int threads = 1;  // what its sessions may use
+  int threads = 1;  // what its sessions may use of the CPU
+  Device device = {};
   auto operator<=>(const EngineSpec&) const = default;
 };
 
@@ -41,14 +44,16 @@ class Session {
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
   virtual ~Engine() = default;
-  virtual std::string name() const = 0;  // "onednn", "reference"
+  virtual std::string name() const = 0;  // "onednn", "cuda", "reference"
   virtual TensorLayout layout() const = 0;
   virtual Result<std::unique_ptr<Session>> create_session() const = 0;
 };
 
-// `name`: "auto", "onednn", "reference". auto takes onednn where it can and reference, with one log line, where it
-// cannot (layer and group normalisation). InvalidArgument with the list of names; Incompatible where a named engine
-// cannot run this model; DeviceUnavailable where LibTorch, which `reference` needs, cannot be loaded.
+// `name`: "auto", "onednn", "cuda", "reference". auto takes cuda on a GPU; on the CPU onednn where it can and
+// reference, with one log line, where it cannot (layer and group normalisation). InvalidArgument with the list of
+// names, or where a named engine does not run on spec.device, or the precision does not; Incompatible where it cannot
+// run this model; DeviceUnavailable where LibTorch, which `reference` needs, or cuDNN, which `cuda` needs, cannot be
+// loaded.
 Result<std::shared_ptr<const Engine>> create_engine(const std::string& name, const Model& model,
                                                     const EngineSpec& spec);
 

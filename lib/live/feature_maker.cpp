@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "live/feature_maker.h"
 
+#include "device/device_choice.h"
+
 namespace resnetft {
 
 Result<std::unique_ptr<FeatureMaker>> FeatureMaker::create(std::shared_ptr<const Snapshot> snapshot, std::string origin,
                                                            const std::string& device, unsigned threads) {
+  if (const Result<Device> chosen = choose_device(device, "training"); !chosen) return chosen.error();
   ClassifierOptions options;
-  options.device = device;
+  options.device = "cpu";
   options.precision = kFeaturePrecision;
   options.threads = static_cast<int>(threads);
   Result<std::unique_ptr<Classifier>> classifier = Classifier::create(std::move(snapshot), options);

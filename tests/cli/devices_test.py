@@ -89,6 +89,12 @@ class Devices(cli.Case):
         self.assertFalse(gpu["usable"])
         self.assertIn("libresnetft-cuda.so", gpu["reason"])
 
+    def test_cudnn_is_there_or_says_how_to_get_it(self):
+        part = {part["name"]: part for part in self.json_of("devices")["parts"]}["cudnn"]
+        if not part["usable"]:
+            self.assertRegex(part["reason"], "cuDNN|CUDA")
+            self.assertRegex(part["hint"], "nvidia-cudnn-cu13|build resnetft")
+
     def test_a_named_gpu_fails_with_the_same_reason(self):
         self.fake(GPUS="0")
         picture = self.write("a.png", cli.plain_png(1, 2, 3))
@@ -100,6 +106,28 @@ class Devices(cli.Case):
         picture = self.write("a.png", cli.plain_png(1, 2, 3))
         done = self.run_tool("predict", "--verbose", "--model-file", self.model(), picture, picture)
         self.assertEqual(done.stderr.count("device auto is the CPU"), 1, done.stderr)
+
+    def predict(self, *options, status):
+        picture = self.write("a.png", cli.plain_png(1, 2, 3))
+        return self.run_tool("predict", "--model-file", self.model(), *options, picture, status=status)
+
+    def test_precisions_of_a_gpu_are_refused_on_the_cpu_with_what_is_possible_there(self):
+        for precision in ("fp16", "tf32"):
+            done = self.predict("--device", "cpu", "--precision", precision, status=cli.USAGE)
+            self.assert_error(done, f"precision '{precision}' needs a GPU", "auto, fp32, bf16")
+        if not has_driver():
+            self.assert_error(self.predict("--precision", "fp16", status=cli.USAGE), "needs a GPU")
+
+    def test_an_engine_and_a_device_that_do_not_fit_are_told_so(self):
+        done = self.predict("--device", "cpu", "--engine", "cuda", status=cli.USAGE)
+        self.assert_error(done, "engine cuda runs on a GPU, not on cpu", "use engine auto, or device cuda")
+        if not has_driver():
+            self.assert_error(self.predict("--engine", "cuda", status=cli.DEVICE), "device 'cuda'", "no NVIDIA driver")
+            self.assert_error(self.predict("--device", "cuda", "--engine", "onednn", status=cli.DEVICE), "device 'cuda'")
+
+    def test_help_names_gpus_where_they_can_be_used_only(self):
+        self.assertRegex(self.run_tool("predict", "--help").stdout, r"--device=TEXT +auto, cpu, cuda \(the first GPU\) or cuda:N")
+        self.assertRegex(self.run_tool("train", "--help").stdout, r"--device=TEXT +auto or cpu;")
 
     def loads_cuda(self, *arguments):
         """Whether the loader was asked for a driver or for the CUDA module."""
@@ -114,9 +142,11 @@ class Devices(cli.Case):
     def test_only_what_needs_a_gpu_touches_cuda(self):
         picture = self.write("a.png", cli.plain_png(1, 2, 3))
         for arguments in (["--help"], ["devices", "--help"], ["predict", "--help"],
-                          ["predict", "--model-file", self.model(), picture]):
+                          ["predict", "--model-file", self.model(), "--device", "cpu", picture],
+                          ["predict", "--model-file", self.model(), "--engine", "onednn", picture]):
             self.assertFalse(self.loads_cuda(*arguments), arguments)
         self.assertTrue(self.loads_cuda("devices"))
+        self.assertTrue(self.loads_cuda("predict", "--model-file", self.model(), picture))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ most_bytes=$((16 * 1024 * 1024))
 
 fail() { printf 'bundle: error: %s\n' "$1" >&2; exit 1; }
 
-for file in gpu_test gpu_bench libresnetft-cuda.so; do
+for file in gpu_test gpu_bench libresnetft-cuda.so expected_logits; do
   [ -e "$build/tests/gpu/$file" ] || fail "there is no $build/tests/gpu/$file; build with -Dcuda=enabled first"
 done
 
@@ -22,6 +22,8 @@ folder=$temporary/resnetft-gpu
 mkdir "$folder"
 for file in gpu_test gpu_bench libresnetft-cuda.so; do strip -o "$folder/$file" "$build/tests/gpu/$file"; done
 cp tests/gpu/run.sh "$folder/"
+echo 'bundle: writing down the logits of the CPU'
+"$build/tests/gpu/expected_logits" >"$folder/expected_logits.txt"
 # C++'s runtime comes along: the machine's may be older than the compiler that built this.
 for library in libstdc++.so.6 libgcc_s.so.1; do
   cp -L "$(ldd "$build/tests/gpu/gpu_test" | awk -v name="$library" '$1 == name { print $3 }')" "$folder/"

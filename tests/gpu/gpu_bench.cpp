@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // How long the frame kernel takes on this GPU, by the GPU's own clock: 1080p to 224x224 half, the frame on the GPU, and
-// with the copy of the frame from pageable memory. Arguments: --json.
+// with the copy of the frame from pageable memory. And how many pictures a second the engine judges, by the host's
+// clock, with the copies of pictures and logits. Arguments: --json.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -13,6 +15,8 @@
 #include "base/formatted.h"
 #include "device/cuda_module.h"
 #include "device/device_choice.h"
+#include "infer/engine.h"
+#include "tests/support/direct_network.h"
 #include "tests/support/picture.h"
 
 namespace resnetft {
@@ -94,6 +98,49 @@ Result<std::vector<float>> measure(const Subject& subject) {
   return times;
 }
 
+struct NetSubject {
+  const char* architecture;
+  int batch;
+};
+constexpr std::array kNets = {NetSubject{"resnet18", 1}, NetSubject{"resnet18", 64}, NetSubject{"resnet50", 1},
+                              NetSubject{"resnet50", 64}};
+constexpr double kNetSeconds = 2;
+
+// In fp16, 224x224.
+Result<double> images_per_second(const NetSubject& net) {
+  using HostClock = std::chrono::steady_clock;
+  ModelCard card;
+  card.architecture = net.architecture;
+  card.num_classes = 1000;
+  const EngineSpec spec{.max_batch = net.batch, .precision = Precision::Fp16, .device = {true, 0}};
+  const auto engine =
+      (*cuda_module())->create_engine(card, testing::trained_weights(net.architecture, card.num_classes, 1), spec);
+  if (!engine) return engine.error();
+  const auto session = (*engine)->create_session();
+  if (!session) return session.error();
+  int runs = 0;
+  HostClock::time_point start = HostClock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(HostClock::now() - start).count(); };
+  for (int i = 0; seconds() < kNetSeconds; ++i) {
+    if (Status status = (*session)->run(net.batch); !status) return status.error();
+    if (i == kWarmUp) start = HostClock::now(), runs = 0;
+    ++runs;
+  }
+  return static_cast<double>(runs) * net.batch / seconds();
+}
+
+Result<std::string> net_lines(bool json) {
+  std::string lines;
+  for (const NetSubject& net : kNets) {
+    const Result<double> rate = images_per_second(net);
+    if (!rate) return rate.error();
+    lines += formatted(json ? ", {\"what\": \"%s-fp16-batch-%d\", \"images-per-second\": %.1f}"
+                            : "%s fp16 224x224 batch %d: %.1f images/s\n",
+                       net.architecture, net.batch, *rate);
+  }
+  return lines;
+}
+
 double percentile(const std::vector<float>& sorted, double share) {
   return static_cast<double>(sorted[static_cast<size_t>(share * static_cast<double>(sorted.size() - 1))]);
 }
@@ -112,6 +159,9 @@ int run(bool json) {
              : "%spreprocess 1080p %s to 224x224 half: p50 %.2f us, p95 %.2f us, p99 %.2f us\n";
     lines += formatted(format, json && !lines.empty() ? ", " : "", subject.name, p50, p95, p99);
   }
+  const Result<std::string> nets = net_lines(json);
+  if (!nets) std::fprintf(stderr, "gpu_bench: the engine was not measured: %s\n", to_string(nets.error()).c_str());
+  if (nets) lines += *nets;
   if (json)
     std::printf("{\"gpu\": \"%s\", \"measured\": [%s]}\n", gpu.c_str(), lines.c_str());
   else

@@ -4,13 +4,12 @@
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <cstring>
 #include <thread>
 
 #include "device/cuda/number_bits.h"
 #include "device/cuda_module.h"
 #include "device/device_choice.h"
+#include "tests/gpu/gpu_required.h"
 #include "tests/support/augmented_case.h"
 #include "tests/support/mixed_batch.h"
 
@@ -52,13 +51,7 @@ size_t values_of(const PreprocessSpec& spec) {
 
 class Gpu : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const Result<Device> device = choose_device("cuda");
-    if (device) return;
-    const char* required = std::getenv("RESNETFT_REQUIRE_GPU");
-    if (required && std::strcmp(required, "1") == 0) FAIL() << "a GPU is required: " << to_string(device.error());
-    GTEST_SKIP() << "NOT TESTED on a GPU: " << to_string(device.error());
-  }
+  void SetUp() override { RESNETFT_NEEDS_GPU(choose_device("cuda")); }
 
   static std::unique_ptr<CudaPreprocessor> preprocessor_of(const PreprocessSpec& spec, NumberType number) {
     Result<std::unique_ptr<CudaPreprocessor>> made = (*cuda_module())->create_preprocessor({spec, number});

@@ -6,31 +6,13 @@
 
 #include "device/cuda/frame_kernel.h"
 #include "device/cuda/frame_plan.h"
+#include "tests/support/turn_threads.h"
 
 namespace resnetft::testing {
 
-// All threads of a block, in turn: what each keeps for itself stands in an array. Every other time they take their
-// turns backwards, so that a thread that relies on what another does before the same wait is found out.
-struct TurnThreads {
-  template <class T>
-  struct PerThread {
-    T values[kTileThreads];
-    T& operator[](int thread) { return values[thread]; }
-  };
-
-  template <class Work>
-  void run(const Work& work) {
-    for (int turn = 0; turn < kTileThreads; ++turn) work(backwards_ ? kTileThreads - 1 - turn : turn);
-    backwards_ = !backwards_;
-  }
-
- private:
-  bool backwards_ = false;
-};
-
 template <FormatFamily family>
 void run_tiles(const FrameTask& task) {
-  TurnThreads threads;
+  TurnThreads<kTileThreads> threads;
   std::vector<FramePixel> chunk(kChunkPixels);
   for (int y = 0; y * kTileRows < task.height; ++y)
     for (int x = 0; x * kTileColumns < task.width; ++x) make_frame_tile<family>(task, x, y, chunk.data(), threads);

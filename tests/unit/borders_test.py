@@ -11,6 +11,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import tap  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+CUDA = ["lib/device/cuda", "lib/infer/cuda"]  # what the CUDA module is made of
 AREAS = ["base", "image", "device", "model", "data", "infer", "train", "live"]
 # Where the public header of a name is implemented.
 PUBLIC = {"error": "base", "log": "base", "image": "image", "preprocess": "image", "model": "model",
@@ -63,14 +64,14 @@ class Borders(unittest.TestCase):
             for path in sources(folder):
                 for include in includes(path):
                     if re.match(r"(cuda|cudnn|cublas)[^/]*\.h$", include):
-                        self.assertIn(ROOT / "lib/device/cuda", path.parents, f"{path} includes {include}")
+                        self.assertTrue(any(ROOT / mine in path.parents for mine in CUDA), f"{path} includes {include}")
                         inside += 1
         self.assertGreater(inside, 1)
 
     def test_what_nvcc_compiles_includes_plain_headers(self):
-        for path in sources("lib/device/cuda"):
+        for path in (path for folder in CUDA for path in sources(folder)):
             for include in includes(path) if path.suffix == ".cu" else []:
-                self.assertTrue(include.startswith("device/cuda/"), f"{path} includes {include}")
+                self.assertRegex(include, "^(device|infer)/cuda/", f"{path} includes {include}")
 
     def test_plugin_and_tools_never_meet(self):
         for mine, other in (("plugin", "tools"), ("tools", "plugin")):

@@ -14,7 +14,9 @@
 #include "device/device_choice.h"
 #include "device/module_build.h"
 #include "device/module_file.h"
+#include "infer/engine.h"
 #include "resnetft/log.h"
+#include "tests/support/tiny_model.h"
 
 namespace resnetft {
 namespace {
@@ -181,6 +183,46 @@ TEST(CudaModule, ASpecThatIsNeverRightIsRefusedBeforeTheGpuIsAsked) {
   const auto preprocessor = (*module)->create_preprocessor({.spec = {.crop_width = 0}});
   ASSERT_FALSE(preprocessor.ok());
   EXPECT_EQ(preprocessor.error().code, ErrorCode::InvalidArgument);
+}
+
+TEST(CudaModule, TheEngineRefusesANormalisationThatItLacksBeforeTheGpuIsAsked) {
+  RESNETFT_NEEDS_CUDA_MODULE();
+  const Result<const CudaModule*> module = cuda_module();
+  ASSERT_TRUE(module.ok()) << to_string(module.error());
+  ModelCard card;
+  card.architecture = "resnet20";
+  card.num_classes = 10;
+  card.normalization = Normalization::Group;
+  const EngineSpec spec{.width = 32, .height = 32, .precision = Precision::Fp16, .device = {true, 0}};
+  const auto engine = (*module)->create_engine(card, testing::random_weights("resnet20", 10, 1), spec);
+  ASSERT_FALSE(engine.ok());
+  if (engine.error().code == ErrorCode::DeviceUnavailable) GTEST_SKIP() << "not tested: " << to_string(engine.error());
+  EXPECT_EQ(engine.error().code, ErrorCode::Incompatible) << to_string(engine.error());
+}
+
+TEST(CudaModule, WithoutADriverTheEngineIsDeviceUnavailable) {
+  RESNETFT_NEEDS_CUDA_MODULE();
+  RESNETFT_NEEDS_NO_DRIVER();
+  const Result<const CudaModule*> module = cuda_module();
+  ASSERT_TRUE(module.ok()) << to_string(module.error());
+  ModelCard card;
+  card.architecture = "resnet20";
+  card.num_classes = 10;
+  const EngineSpec spec{.width = 32, .height = 32, .precision = Precision::Fp16, .device = {true, 0}};
+  const auto engine = (*module)->create_engine(card, testing::random_weights("resnet20", 10, 1), spec);
+  ASSERT_FALSE(engine.ok());
+  EXPECT_EQ(engine.error().code, ErrorCode::DeviceUnavailable) << to_string(engine.error());
+}
+
+// cuDNN is looked for, the GPU is not.
+TEST(CudaModule, SaysWhetherInferenceHasWhatItNeeds) {
+  RESNETFT_NEEDS_CUDA_MODULE();
+  const Result<const CudaModule*> module = cuda_module();
+  ASSERT_TRUE(module.ok()) << to_string(module.error());
+  const Status status = (*module)->check_inference();
+  if (status) return;
+  EXPECT_EQ(status.error().code, ErrorCode::DeviceUnavailable);
+  EXPECT_NE(status.error().hint.find("nvidia-cudnn-cu13"), std::string::npos) << to_string(status.error());
 }
 
 constexpr ModuleFile kNoEntry = {"libresnetft-cuda.so", "no_such_entry", "CUDA", "build again"};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <string>
 
 namespace resnetft {
@@ -31,6 +32,7 @@ Kind kind_of(cudaError_t code) {
 
 Status cuda_status(std::string_view doing, cudaError_t code) {
   if (code == cudaSuccess) return Status::success();
+  cudaGetLastError();  // else the next launch would be told of it
   const Kind kind = kind_of(code);
   std::string message(doing);
   message.append(": ").append(cudaGetErrorString(code)).append(" (").append(cudaGetErrorName(code)).append(")");
@@ -55,6 +57,13 @@ Status CudaMemory::reserve(size_t bytes) {
   Status status =
       cuda_status("taking " + std::to_string(bytes) + " bytes of the GPU's memory", cudaMalloc(&data_, bytes));
   if (status) bytes_ = bytes;
+  return status;
+}
+
+Status PinnedMemory::allocate(size_t bytes) {
+  Status status =
+      cuda_status("taking " + std::to_string(bytes) + " bytes of pinned memory", cudaMallocHost(&data_, bytes));
+  if (status) std::memset(data_, 0, bytes);
   return status;
 }
 

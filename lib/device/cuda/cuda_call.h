@@ -41,11 +41,28 @@ class CudaMemory {
 
   // At least so many; what was in it is lost where it grows. Growing waits for the GPU.
   Status reserve(size_t bytes);
+  size_t bytes() const { return bytes_; }
   uint8_t* data() const { return static_cast<uint8_t*>(data_); }
 
  private:
   void* data_ = nullptr;
   size_t bytes_ = 0;
+};
+
+// Bytes of the host's memory that the GPU reads and writes by itself.
+class PinnedMemory {
+ public:
+  PinnedMemory() = default;
+  ~PinnedMemory() { cudaFreeHost(data_); }
+  PinnedMemory(const PinnedMemory&) = delete;
+  PinnedMemory& operator=(const PinnedMemory&) = delete;
+
+  // Once. Zeroed.
+  Status allocate(size_t bytes);
+  uint8_t* data() const { return static_cast<uint8_t*>(data_); }
+
+ private:
+  void* data_ = nullptr;
 };
 
 // A stream of its own that waits for no other, or one that is borrowed.

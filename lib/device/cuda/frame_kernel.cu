@@ -2,25 +2,11 @@
 // The GPU's side of frame_kernel.h, which has the work.
 #include "device/cuda/frame_kernel.h"
 
+#include "device/cuda/block_threads.h"
 #include "device/cuda/kernels.h"
 
 namespace resnetft {
 namespace {
-
-// The threads of the block that runs this: each does its own share and keeps its own values.
-struct BlockThreads {
-  template <class T>
-  struct PerThread {
-    T value;
-    __device__ T& operator[](int) { return value; }
-  };
-
-  template <class Work>
-  __device__ void run(const Work& work) {
-    work(static_cast<int>(threadIdx.x));
-    __syncthreads();
-  }
-};
 
 template <FormatFamily family>
 __global__ void __launch_bounds__(kTileThreads) frame_kernel(const __grid_constant__ FrameTask task) {

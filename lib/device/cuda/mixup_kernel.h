@@ -7,22 +7,6 @@
 
 namespace resnetft {
 
-struct Float32Numbers {
-  using Stored = float;
-  RESNETFT_HOST_DEVICE static float load(Stored value) { return value; }
-  RESNETFT_HOST_DEVICE static Stored store(float value) { return value; }
-};
-struct Float16Numbers {
-  using Stored = uint16_t;
-  RESNETFT_HOST_DEVICE static float load(Stored value) { return float_of_half(value); }
-  RESNETFT_HOST_DEVICE static Stored store(float value) { return half_of(value); }
-};
-struct BFloat16Numbers {
-  using Stored = uint16_t;
-  RESNETFT_HOST_DEVICE static float load(Stored value) { return float_of_bfloat16(value); }
-  RESNETFT_HOST_DEVICE static Stored store(float value) { return bfloat16_of(value); }
-};
-
 // The values at `place` of `count` pictures of `values` numbers each.
 template <class Numbers>
 RESNETFT_DEVICE inline void mix_place(typename Numbers::Stored* pictures, int64_t count, int64_t values, int64_t place,

@@ -62,4 +62,21 @@ RESNETFT_HOST_DEVICE inline float float_of_half(uint16_t bits) {
   return sign ? -subnormal : subnormal;
 }
 
+// How values of one kind are read and written.
+struct Float32Numbers {
+  using Stored = float;
+  RESNETFT_HOST_DEVICE static float load(Stored value) { return value; }
+  RESNETFT_HOST_DEVICE static Stored store(float value) { return value; }
+};
+struct Float16Numbers {
+  using Stored = uint16_t;
+  RESNETFT_HOST_DEVICE static float load(Stored value) { return float_of_half(value); }
+  RESNETFT_HOST_DEVICE static Stored store(float value) { return half_of(value); }
+};
+struct BFloat16Numbers {
+  using Stored = uint16_t;
+  RESNETFT_HOST_DEVICE static float load(Stored value) { return float_of_bfloat16(value); }
+  RESNETFT_HOST_DEVICE static Stored store(float value) { return bfloat16_of(value); }
+};
+
 }  // namespace resnetft

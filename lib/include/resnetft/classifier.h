@@ -16,6 +16,7 @@
 namespace resnetft {
 
 class Snapshot;
+struct Device;
 
 // One class and how sure the model is of it: `confidence` is the softmax of logits / temperature, 0 to 1.
 struct ScoredClass {
@@ -32,10 +33,10 @@ struct Judgement {
 };
 
 struct ClassifierOptions {
-  std::string device = "auto";     // auto, cpu
-  std::string precision = "auto";  // auto (fp32 on the CPU), fp32, bf16
-  std::string engine = "auto";     // auto, onednn, reference
-  int threads = 0;                 // 0: one for each 10^8 multiply-adds of a batch, at most what the process may use
+  std::string device = "auto";     // auto, cpu, cuda (the first GPU), cuda:N
+  std::string precision = "auto";  // auto (fp32 on the CPU, fp16 on CUDA), fp32, bf16; on CUDA fp16 and tf32, too
+  std::string engine = "auto";     // auto, onednn, cuda, reference
+  int threads = 0;  // on the CPU; 0: one for each 10^8 multiply-adds of a batch, at most what the process may use
   int max_batch = 1;
   std::optional<ResizeMode> resize_mode;  // none: as the card says
 };
@@ -43,14 +44,16 @@ struct ClassifierOptions {
 // One caller's: used by one thread at a time. Several on one snapshot share its engines and weights.
 class Classifier {
  public:
-  // The errors of create_engine; InvalidArgument for a device or precision that is not in the list (which it gives),
-  // DeviceUnavailable for a device that is named and missing.
+  // Device auto is the GPU where there is one that can run this model, else the CPU, with one log line that says why;
+  // an engine that is named decides. The errors of create_engine; InvalidArgument for a device or precision that is not
+  // in the list (which it gives) or not the device's, DeviceUnavailable for a device that is named and missing.
   static Result<std::unique_ptr<Classifier>> create(std::shared_ptr<const Snapshot> snapshot,
                                                     const ClassifierOptions& options);
   ~Classifier();
 
   const Snapshot& snapshot() const;
   const ModelCard& card() const;
+  std::string device_name() const;  // "cpu", "cuda:0"
   std::string engine_name() const;
   std::string precision_name() const;
   int threads() const;
@@ -64,6 +67,8 @@ class Classifier {
  private:
   struct State;
   explicit Classifier(std::unique_ptr<State> state);
+  static Result<std::unique_ptr<Classifier>> create_on(std::shared_ptr<const Snapshot> snapshot,
+                                                       const ClassifierOptions& options, const Device& device);
   std::unique_ptr<State> state_;
 };
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <new>
 
-#include "infer/onednn/arena.h"
+#include "infer/arena.h"
 
 namespace resnetft::onednn {
 namespace {

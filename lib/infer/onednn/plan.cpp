@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "infer/onednn/arena.h"
+#include "infer/arena.h"
 
 namespace resnetft::onednn {
 namespace {

@@ -3,16 +3,16 @@
 
 #include <random>
 
-#include "infer/onednn/arena.h"
+#include "infer/arena.h"
 
-namespace resnetft::onednn {
+namespace resnetft {
 namespace {
 
 size_t end_of(const ArenaPlan& plan, const std::vector<Lifetime>& lifetimes, size_t i) {
   return plan.offsets[i] + lifetimes[i].bytes;
 }
 
-TEST(OnednnArena, BuffersThatLiveTogetherNeverOverlap) {
+TEST(Arena, BuffersThatLiveTogetherNeverOverlap) {
   std::mt19937 random(1);
   for (int round = 0; round < 200; ++round) {
     std::vector<Lifetime> lifetimes(30);
@@ -35,12 +35,12 @@ TEST(OnednnArena, BuffersThatLiveTogetherNeverOverlap) {
   }
 }
 
-TEST(OnednnArena, AChainOfLayersTakesTheSpaceOfItsTwoLargestNeighbours) {
+TEST(Arena, AChainOfLayersTakesTheSpaceOfItsTwoLargestNeighbours) {
   const ArenaPlan plan = plan_arena({{640, 0, 1}, {1280, 1, 2}, {640, 2, 3}, {1280, 3, 4}, {64, 4, 5}});
   EXPECT_EQ(plan.bytes, 1920u);
 }
 
-TEST(OnednnArena, NoBuffersTakeNoSpace) { EXPECT_EQ(plan_arena({}).bytes, 0u); }
+TEST(Arena, NoBuffersTakeNoSpace) { EXPECT_EQ(plan_arena({}).bytes, 0u); }
 
 }  // namespace
-}  // namespace resnetft::onednn
+}  // namespace resnetft

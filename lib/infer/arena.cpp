@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "infer/onednn/arena.h"
+#include "infer/arena.h"
 
 #include <algorithm>
 #include <numeric>
 
-namespace resnetft::onednn {
+namespace resnetft {
 namespace {
 
 size_t aligned(size_t bytes) { return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment; }
@@ -50,4 +50,4 @@ ArenaPlan plan_arena(const std::vector<Lifetime>& lifetimes) {
   return plan;
 }
 
-}  // namespace resnetft::onednn
+}  // namespace resnetft

@@ -6,6 +6,7 @@
 #include "device/cuda/cuda_preprocessor.h"
 #include "device/cuda/kernels.h"
 #include "device/cuda_module.h"
+#include "infer/cuda/cuda_engine.h"
 
 namespace resnetft {
 namespace {
@@ -32,7 +33,11 @@ Status check_gpu(int ordinal) {
 extern "C" const resnetft::CudaModule* resnetft_cuda_module();
 
 extern "C" const resnetft::CudaModule* resnetft_cuda_module() {
-  static constexpr resnetft::CudaModule kModule = {resnetft::kCudaModuleVersion, CUDART_VERSION, resnetft::check_gpu,
-                                                   resnetft::create_cuda_preprocessor};
+  static constexpr resnetft::CudaModule kModule = {resnetft::kCudaModuleVersion,
+                                                   CUDART_VERSION,
+                                                   resnetft::check_gpu,
+                                                   resnetft::create_cuda_preprocessor,
+                                                   resnetft::check_cuda_inference,
+                                                   resnetft::create_cuda_engine};
   return &kModule;
 }

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace resnetft::onednn {
+namespace resnetft {
 
 inline constexpr size_t kBufferAlignment = 64;  // a cache line, and an AVX-512 register
 
@@ -24,4 +24,4 @@ struct ArenaPlan {
 // Greedy by size: the largest buffer first, each at the lowest offset where it meets no other that lives with it.
 ArenaPlan plan_arena(const std::vector<Lifetime>& lifetimes);
 
-}  // namespace resnetft::onednn
+}  // namespace resnetft

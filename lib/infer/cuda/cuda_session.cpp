@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+#include "infer/cuda/cuda_session.h"
+
+#include <algorithm>
+#include <string>
+
+namespace resnetft::cuda {
+namespace {
+
+constexpr double kUsableShare = 0.9;  // of what is free: cuDNN's handle and workspace come on top
+
+// A recorded list of copies and kernels, launched as one.
+class Graph {
+ public:
+  Graph() = default;
+  Graph(Graph&& other) noexcept : executable_(std::exchange(other.executable_, nullptr)) {}
+  Graph& operator=(Graph&&) = delete;
+  ~Graph() {
+    if (executable_) cudaGraphExecDestroy(executable_);
+  }
+
+  // What `queue` puts on the stream. Only this thread's calls must be fit for recording: others go on allocating.
+  template <class Function>
+  Status record(cudaStream_t stream, Function&& queue) {
+    Status status =
+        cuda_status("recording a CUDA graph", cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    if (!status) return status;
+    const Status queued = queue();
+    cudaGraph_t graph = nullptr;
+    status = cuda_status("recording a CUDA graph", cudaStreamEndCapture(stream, &graph));
+    if (queued && status) status = cuda_status("preparing a CUDA graph", cudaGraphInstantiate(&executable_, graph, 0));
+    if (graph) cudaGraphDestroy(graph);
+    if (!queued) return queued;
+    return status ? cuda_status("preparing a CUDA graph", cudaGraphUpload(executable_, stream)) : status;
+  }
+
+  cudaError_t launch(cudaStream_t stream) const { return cudaGraphLaunch(executable_, stream); }
+
+ private:
+  cudaGraphExec_t executable_ = nullptr;
+};
+
+class CudaSession : public Session {
+ public:
+  CudaSession(std::shared_ptr<const Engine> engine, const PreparedNet& net)
+      : engine_(std::move(engine)),
+        net_(net),
+        picture_(picture_floats(net.network)),
+        features_(static_cast<size_t>(net.network.layers.back().src_extent.channels)),
+        row_(row_floats(net.network)) {}
+
+  ~CudaSession() override {
+    const CurrentGpu current(net_.ordinal);
+    cudaStreamSynchronize(stream_.get());
+    graphs_.clear();
+    handle_.reset();
+  }
+
+  Status start() {
+    const CurrentGpu current(net_.ordinal);
+    if (!current.status()) return current.status();
+    if (Status status = stream_.create(); !status) return status;
+    if (Status status = allocate(); !status) return status;
+    Result<CudnnHolder<cudnnHandle_t>> handle = make_handle(*net_.cudnn, stream_.get());
+    if (!handle) return handle.error();
+    handle_ = std::move(*handle);
+    for (const Plan& plan : net_.plans)
+      if (Status status = prepare(plan); !status) return status;
+    return Status::success();
+  }
+
+  std::span<float> input(int index) override {
+    return {floats_of(staged_input_) + static_cast<size_t>(index) * picture_, picture_};
+  }
+  std::span<const float> embedding(int index) const override { return {row(index), features_}; }
+  std::span<const float> logits(int index) const override { return {row(index) + features_, row_ - features_}; }
+
+  // The smallest graph that holds the batch; what stands in the places beyond it is not looked at.
+  Status run(int batch) override {
+    const int largest = net_.plans.back().list.batch;
+    if (batch < 1 || batch > largest)
+      return Error{ErrorCode::InvalidArgument, "a run of " + std::to_string(batch) + " pictures",
+                   "this session takes 1 to " + std::to_string(largest)};
+    const CurrentGpu current(net_.ordinal);
+    if (!current.status()) return current.status();
+    const auto holds = [&](const Plan& plan) { return plan.list.batch >= batch; };
+    const auto plan = std::ranges::find_if(net_.plans, holds);
+    const Graph& graph = graphs_[static_cast<size_t>(plan - net_.plans.begin())];
+    cudaError_t code = graph.launch(stream_.get());
+    if (code == cudaSuccess) code = cudaStreamSynchronize(stream_.get());
+    return cuda_status("running the CUDA engine", code);
+  }
+
+ private:
+  static float* floats_of(const PinnedMemory& memory) { return reinterpret_cast<float*>(memory.data()); }
+  const float* row(int index) const { return floats_of(staged_output_) + static_cast<size_t>(index) * row_; }
+  size_t input_bytes(int batch) const { return static_cast<size_t>(batch) * picture_ * sizeof(float); }
+  size_t output_bytes(int batch) const { return static_cast<size_t>(batch) * row_ * sizeof(float); }
+
+  Status allocate() {
+    size_t arena = 0, workspace = 0;
+    for (const Plan& plan : net_.plans) {
+      arena = std::max(arena, plan.list.arena_bytes);
+      workspace = std::max(workspace, plan.workspace_bytes);
+    }
+    const int batch = net_.plans.back().list.batch;
+    if (Status status = input_.reserve(input_bytes(batch)); !status) return status;
+    if (Status status = arena_.reserve(arena); !status) return status;
+    if (Status status = output_.reserve(output_bytes(batch)); !status) return status;
+    if (Status status = workspace_.reserve(workspace); !status) return status;
+    if (Status status = staged_input_.allocate(input_bytes(batch)); !status) return status;
+    return staged_output_.allocate(output_bytes(batch));
+  }
+
+  Status queue(const Plan& plan) {
+    const int batch = plan.list.batch;
+    const Buffers buffers = {input_.data(), arena_.data(), output_.data(), workspace_.data()};
+    if (Status status = cuda_status("copying pictures to the GPU",
+                                    cudaMemcpyAsync(input_.data(), staged_input_.data(), input_bytes(batch),
+                                                    cudaMemcpyHostToDevice, stream_.get()));
+        !status)
+      return status;
+    if (Status status = queue_plan(net_, plan, buffers, handle_.get(), stream_.get()); !status) return status;
+    return cuda_status("copying logits from the GPU",
+                       cudaMemcpyAsync(staged_output_.data(), output_.data(), output_bytes(batch),
+                                       cudaMemcpyDeviceToHost, stream_.get()));
+  }
+
+  // Run once by itself first: what CUDA and cuDNN load on first use cannot be loaded while a graph is recorded.
+  Status prepare(const Plan& plan) {
+    if (Status status = queue(plan); !status) return status;
+    if (Status status = cuda_status("running the CUDA engine", cudaStreamSynchronize(stream_.get())); !status)
+      return status;
+    Graph graph;
+    if (Status status = graph.record(stream_.get(), [&] { return queue(plan); }); !status) return status;
+    graphs_.push_back(std::move(graph));
+    return cuda_status("preparing a CUDA graph", cudaStreamSynchronize(stream_.get()));
+  }
+
+  std::shared_ptr<const Engine> engine_;  // owns the net
+  const PreparedNet& net_;
+  size_t picture_, features_, row_;  // in floats
+  CudaStream stream_{nullptr};
+  CudaMemory input_, arena_, output_, workspace_;
+  PinnedMemory staged_input_, staged_output_;
+  CudnnHolder<cudnnHandle_t> handle_{nullptr, nullptr};
+  std::vector<Graph> graphs_;  // one for each plan
+};
+
+}  // namespace
+
+Error with_batch_that_fits(Error error, const Network& network, NumberType number, int batch, size_t more) {
+  if (error.code != ErrorCode::OutOfMemory) return error;
+  size_t free = 0, total = 0;
+  if (cudaMemGetInfo(&free, &total) != cudaSuccess) return error;
+  const auto fits = [&](int smaller) {
+    const size_t needed = session_bytes(network, list_steps(network, number, smaller)) + more;
+    return static_cast<double>(needed) < kUsableShare * static_cast<double>(free);
+  };
+  int smaller = batch / 2;
+  while (smaller > 0 && !fits(smaller)) smaller /= 2;
+  error.message = "batches of " + std::to_string(batch) + ": " + error.message;
+  error.hint = smaller > 0 ? "a batch of " + std::to_string(smaller) + " may fit; or end other programs on the GPU"
+                           : "end other programs on the GPU, or use device cpu";
+  return error;
+}
+
+Result<std::unique_ptr<Session>> create_cuda_session(std::shared_ptr<const Engine> engine, const PreparedNet& net) {
+  auto session = std::make_unique<CudaSession>(std::move(engine), net);
+  const Status started = session->start();
+  if (started) return std::unique_ptr<Session>(std::move(session));
+  session.reset();
+  const CurrentGpu current(net.ordinal);
+  return with_batch_that_fits(started.error(), net.network, net.number, net.plans.back().list.batch, 0);
+}
+
+}  // namespace resnetft::cuda

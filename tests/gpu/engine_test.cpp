@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+// The CUDA engine on a real GPU, against what the CPU's engine gives: written down in expected_logits.txt beside the
+// program, or said by expected_logits there.
+#include <cuda_runtime_api.h>
+
+#include <atomic>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <thread>
+
+#include "device/cuda_module.h"
+#include "device/device_choice.h"
+#include "tests/gpu/gpu_required.h"
+#include "tests/gpu/net_cases.h"
+
+namespace resnetft {
+namespace {
+
+using testing::NetCase;
+
+std::string output_of(const std::string& program) {
+  std::string text;
+  FILE* const pipe = popen(program.c_str(), "r");
+  for (int character = 0; pipe && (character = std::getc(pipe)) != EOF;) text += static_cast<char>(character);
+  if (pipe) pclose(pipe);
+  return text;
+}
+
+std::string expected_text() {
+  const std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  std::ifstream file(folder / "expected_logits.txt");
+  if (!file) return output_of((folder / "expected_logits").string());
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// "resnet18 224x224 3" -> logits.
+std::map<std::string, std::vector<float>> read_expected() {
+  std::istringstream lines(expected_text());
+  std::map<std::string, std::vector<float>> expected;
+  for (std::string line; std::getline(lines, line);) {
+    const size_t colon = line.find(':');
+    std::istringstream numbers(line.substr(colon + 1));
+    for (float value = 0; numbers >> value;) expected[line.substr(0, colon)].push_back(value);
+  }
+  return expected;
+}
+
+// As a share of the largest logit.
+double difference(std::span<const float> actual, const std::vector<float>& expected) {
+  double worst = 0, largest = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (!std::isfinite(actual[i])) return std::numeric_limits<double>::infinity();
+    worst = std::max(worst, std::abs(static_cast<double>(actual[i]) - static_cast<double>(expected[i])));
+    largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
+  }
+  return worst / largest;
+}
+
+EngineSpec spec_of(const NetCase& net, int max_batch, Precision precision) {
+  return {
+      .width = net.width, .height = net.height, .max_batch = max_batch, .precision = precision, .device = {true, 0}};
+}
+
+Result<std::shared_ptr<const Engine>> try_engine(const NetCase& net, const EngineSpec& spec) {
+  return (*cuda_module())->create_engine(testing::card_of(net), testing::weights_of(net), spec);
+}
+
+class GpuEngine : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    RESNETFT_NEEDS_GPU(choose_device("cuda"));
+    RESNETFT_NEEDS_GPU((*cuda_module())->check_inference());
+  }
+
+  static std::shared_ptr<const Engine> engine_of(const NetCase& net, int max_batch, Precision precision) {
+    const Result<std::shared_ptr<const Engine>> engine = try_engine(net, spec_of(net, max_batch, precision));
+    EXPECT_TRUE(engine.ok()) << testing::text_of(net) << (engine.ok() ? "" : to_string(engine.error()));
+    return engine.ok() ? *engine : nullptr;
+  }
+
+  static std::unique_ptr<Session> session_of(const Engine& engine) {
+    Result<std::unique_ptr<Session>> session = engine.create_session();
+    EXPECT_TRUE(session.ok()) << (session.ok() ? "" : to_string(session.error()));
+    return session.ok() ? std::move(*session) : nullptr;
+  }
+
+  // All nets, at batches of 1, 3 and 8.
+  static void expect_the_cpus_logits(Precision precision, double tolerance) {
+    const std::map<std::string, std::vector<float>> expected = read_expected();
+    ASSERT_EQ(expected.size(), testing::kNetCases.size() * testing::kNetPictures) << "there are no logits of the CPU's";
+    for (const NetCase& net : testing::kNetCases) {
+      const std::shared_ptr<const Engine> engine = engine_of(net, testing::kNetPictures, precision);
+      ASSERT_NE(engine, nullptr);
+      const std::unique_ptr<Session> session = session_of(*engine);
+      ASSERT_NE(session, nullptr);
+      for (const int batch : {1, 3, 8}) {
+        double worst = 0;
+        for (int i = 0; i < batch; ++i) testing::fill_picture(session->input(i), static_cast<unsigned>(i));
+        const Status status = session->run(batch);
+        ASSERT_TRUE(status.ok()) << to_string(status.error());
+        for (int i = 0; i < batch; ++i)
+          worst = std::max(
+              worst, difference(session->logits(i), expected.at(testing::text_of(net) + " " + std::to_string(i))));
+        EXPECT_LE(worst, tolerance) << testing::text_of(net) << ", batch " << batch;
+        std::printf("%s, batch %d: %.2g of the largest logit\n", testing::text_of(net).c_str(), batch, worst);
+      }
+    }
+  }
+};
+
+TEST_F(GpuEngine, InFp32GivesTheCpusLogits) { expect_the_cpus_logits(Precision::Fp32, 1e-4); }
+// 11 bits of mantissa, as halfs have and tf32's factors, and 8.
+TEST_F(GpuEngine, InFp16GivesTheCpusLogitsAsFarAsHalfsGo) { expect_the_cpus_logits(Precision::Fp16, 1e-2); }
+TEST_F(GpuEngine, InTf32GivesTheCpusLogitsAsFarAsItGoes) { expect_the_cpus_logits(Precision::Tf32, 1e-2); }
+TEST_F(GpuEngine, InBf16GivesTheCpusLogitsAsFarAsItGoes) { expect_the_cpus_logits(Precision::Bf16, 8e-2); }
+
+constexpr NetCase kSmall = {"resnet18", 224, 224};
+
+std::vector<float> logits_of(Session& session, unsigned seed) {
+  testing::fill_picture(session.input(0), seed);
+  EXPECT_TRUE(session.run(1).ok());
+  const std::span<const float> logits = session.logits(0);
+  return {logits.begin(), logits.end()};
+}
+
+TEST_F(GpuEngine, FourSessionsInFourThreadsGiveTheBitsOfOneThread) {
+  const std::shared_ptr<const Engine> engine = engine_of(kSmall, 4, Precision::Fp16);
+  ASSERT_NE(engine, nullptr);
+  constexpr unsigned kPictures = 64;
+  std::vector<std::vector<float>> alone(kPictures), together(kPictures);
+  const auto judge = [&](unsigned first, unsigned step, std::vector<std::vector<float>>& results) {
+    const std::unique_ptr<Session> session = session_of(*engine);
+    for (unsigned i = first; session && i < kPictures; i += step) results[i] = logits_of(*session, i);
+  };
+  judge(0, 1, alone);
+  std::vector<std::jthread> threads;
+  for (unsigned t = 0; t < 4; ++t) threads.emplace_back([&, t] { judge(t, 4, together); });
+  threads.clear();
+  EXPECT_NE(alone.front(), alone.back());
+  EXPECT_EQ(together, alone);
+}
+
+TEST_F(GpuEngine, SessionsAreMadeAndRunWhileAnotherThreadAllocates) {
+  std::atomic<bool> done = false;
+  std::jthread allocator([&] {
+    while (!done) {
+      void* memory = nullptr;
+      EXPECT_EQ(cudaMalloc(&memory, size_t{8} << 20), cudaSuccess);
+      EXPECT_EQ(cudaFree(memory), cudaSuccess);
+    }
+  });
+  const std::shared_ptr<const Engine> engine = engine_of(kSmall, 4, Precision::Fp16);
+  for (int i = 0; engine && i < 5; ++i) {
+    const std::unique_ptr<Session> session = session_of(*engine);
+    if (session) logits_of(*session, 1);
+  }
+  done = true;
+}
+
+TEST_F(GpuEngine, ABatchThatDoesNotFitIsOutOfMemoryAndASmallerOneWorks) {
+  size_t free = 0, total = 0;
+  ASSERT_EQ(cudaMemGetInfo(&free, &total), cudaSuccess);
+  void* most = nullptr;
+  size_t bytes = free - (size_t{3} << 30);  // leaves about 3 GB
+  while (cudaMalloc(&most, bytes) != cudaSuccess) bytes -= size_t{256} << 20;
+  cudaGetLastError();
+  {
+    const auto engine = try_engine(kSmall, spec_of(kSmall, 4096, Precision::Fp16));
+    const auto session = engine ? (*engine)->create_session() : Result<std::unique_ptr<Session>>(engine.error());
+    EXPECT_FALSE(session.ok());
+    if (!session) {
+      EXPECT_EQ(session.error().code, ErrorCode::OutOfMemory) << to_string(session.error());
+      EXPECT_NE(session.error().hint.find("a batch of "), std::string::npos) << to_string(session.error());
+    }
+  }
+  const std::shared_ptr<const Engine> small = engine_of(kSmall, 4, Precision::Fp16);
+  cudaFree(most);
+  ASSERT_NE(small, nullptr);
+  EXPECT_NE(session_of(*small), nullptr);
+}
+
+TEST_F(GpuEngine, AGpuThatIsNotThereIsUnavailable) {
+  EngineSpec spec = spec_of(kSmall, 1, Precision::Fp16);
+  spec.device.ordinal = 63;
+  const auto engine = try_engine(kSmall, spec);
+  ASSERT_FALSE(engine.ok());
+  EXPECT_EQ(engine.error().code, ErrorCode::DeviceUnavailable) << to_string(engine.error());
+}
+
+}  // namespace
+}  // namespace resnetft

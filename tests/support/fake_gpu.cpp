@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/fake_gpu.h"
+
+#include <cuda_runtime_api.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "device/cuda/kernels.h"
+#include "infer/cuda/kernels.h"
+#include "infer/cuda/value_kernels.h"
+#include "tests/support/turn_threads.h"
+
+namespace resnetft::testing {
+
+FakeGpu& fake_gpu() {
+  static FakeGpu gpu = [] {
+    FakeGpu fresh;
+    if (const char* bytes = std::getenv("FAKE_GPU_MEMORY")) fresh.memory_bytes = std::strtoull(bytes, nullptr, 10);
+    return fresh;
+  }();
+  return gpu;
+}
+
+namespace {
+
+std::recursive_mutex lock;
+std::map<void*, size_t> blocks;
+thread_local int recordings = 0;  // of this thread
+
+struct FakeGraph {
+  std::vector<FakeWork> work;
+};
+
+FakeStream& stream_of(cudaStream_t stream) { return *reinterpret_cast<FakeStream*>(stream); }
+
+// Counts a call; what it answers unless all goes well.
+cudaError_t called(cudaError_t failure = cudaErrorUnknown) {
+  const std::scoped_lock guard(lock);
+  FakeGpu& gpu = fake_gpu();
+  return ++gpu.calls == gpu.failing_call ? failure : cudaSuccess;
+}
+
+template <class Object>
+Object* created(Object* object) {
+  const std::scoped_lock guard(lock);
+  ++fake_gpu().objects;
+  return object;
+}
+
+void destroyed() {
+  const std::scoped_lock guard(lock);
+  --fake_gpu().objects;
+}
+
+template <class Numbers, class Task>
+void make_values(const Task& task) {
+  for (int64_t place = 0; place < cuda::value_count(task); ++place) cuda::make_value<Numbers>(task, place);
+}
+
+template <class Task>
+cudaError_t launch(NumberType number, const Task& task, cudaStream_t stream) {
+  if (const cudaError_t code = called()) return code;
+  stream_of(stream).queue([number, task] {
+    if (number == NumberType::Float32) return make_values<Float32Numbers>(task);
+    if (number == NumberType::Float16) return make_values<Float16Numbers>(task);
+    make_values<BFloat16Numbers>(task);
+  });
+  return cudaSuccess;
+}
+
+void make_logits(const cuda::LinearTask& task) {
+  TurnThreads<cuda::kHeadThreads> threads;
+  std::vector<cuda::HeadSums> slices(cuda::kHeadThreads);
+  for (int y = 0; y * cuda::kHeadPictures < task.pictures; ++y)
+    for (int x = 0; x * cuda::kHeadClasses < task.classes; ++x) cuda::make_logits(task, x, y, slices.data(), threads);
+}
+
+}  // namespace
+}  // namespace resnetft::testing
+
+namespace resnetft {
+
+cudaError_t launch_frame(const FrameTask&, cudaStream_t) { return cudaErrorNotSupported; }
+cudaError_t launch_mixup(NumberType, void*, int64_t, int64_t, double, cudaStream_t) { return cudaErrorNotSupported; }
+cudaError_t find_kernels() { return cudaSuccess; }
+
+}  // namespace resnetft
+
+namespace resnetft::cuda {
+
+cudaError_t launch_load(NumberType number, const LoadTask& task, cudaStream_t stream) {
+  return testing::launch(number, task, stream);
+}
+cudaError_t launch_max_pool(NumberType number, const MaxPoolTask& task, cudaStream_t stream) {
+  return testing::launch(number, task, stream);
+}
+cudaError_t launch_shortcut(NumberType number, const ShortcutTask& task, cudaStream_t stream) {
+  return testing::launch(number, task, stream);
+}
+cudaError_t launch_finish(NumberType number, const FinishTask& task, cudaStream_t stream) {
+  return testing::launch(number, task, stream);
+}
+cudaError_t launch_average(NumberType number, const AverageTask& task, cudaStream_t stream) {
+  return testing::launch(number, task, stream);
+}
+cudaError_t launch_linear(const LinearTask& task, cudaStream_t stream) {
+  if (const cudaError_t code = testing::called()) return code;
+  testing::stream_of(stream).queue([task] { testing::make_logits(task); });
+  return cudaSuccess;
+}
+
+}  // namespace resnetft::cuda
+
+extern "C" {
+
+using namespace resnetft::testing;  // NOLINT: the whole of the block is the fake
+
+const char* cudaGetErrorString(cudaError_t code) {
+  return code == cudaErrorMemoryAllocation ? "out of memory" : "fake";
+}
+const char* cudaGetErrorName(cudaError_t) { return "cudaErrorFake"; }
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaGetDevice(int* device) { return *device = 0, called(); }
+cudaError_t cudaSetDevice(int device) { return device == 0 ? called() : cudaErrorInvalidDevice; }
+
+// A thread that records a graph must not allocate.
+cudaError_t cudaMalloc(void** memory, size_t bytes) {
+  if (const cudaError_t code = called()) return code;
+  if (recordings > 0) return cudaErrorStreamCaptureUnsupported;
+  const std::scoped_lock guard(lock);
+  FakeGpu& gpu = fake_gpu();
+  if (bytes > gpu.memory_bytes - gpu.taken_bytes) return cudaErrorMemoryAllocation;
+  *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  std::memset(*memory, 0xff, bytes);
+  blocks[created(*memory)] = bytes;
+  gpu.taken_bytes += bytes;
+  ++gpu.allocations;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void* memory) {
+  if (!memory) return cudaSuccess;
+  const std::scoped_lock guard(lock);
+  fake_gpu().taken_bytes -= blocks.at(memory);
+  blocks.erase(memory);
+  destroyed();
+  std::free(memory);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  *total = fake_gpu().memory_bytes;
+  *free = *total - fake_gpu().taken_bytes;
+  return called();
+}
+
+cudaError_t cudaMallocHost(void** memory, size_t bytes) {
+  if (const cudaError_t code = called(cudaErrorMemoryAllocation)) return code;
+  ++fake_gpu().allocations;
+  *memory = created(std::malloc(bytes));
+  return cudaSuccess;
+}
+
+cudaError_t cudaFreeHost(void* memory) {
+  if (memory) destroyed();
+  std::free(memory);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* dst, const void* src, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  if (const cudaError_t code = called()) return code;
+  FakeGpu& gpu = fake_gpu();
+  ++(kind == cudaMemcpyHostToDevice ? gpu.copies_to_gpu : gpu.copies_from_gpu);
+  stream_of(stream).queue([=] { std::memcpy(dst, src, bytes); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpy2DAsync(void*, size_t, const void*, size_t, size_t, size_t, cudaMemcpyKind, cudaStream_t) {
+  return cudaErrorNotSupported;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  if (const cudaError_t code = called()) return code;
+  *stream = reinterpret_cast<cudaStream_t>(created(new FakeStream{.computes = fake_gpu().computes}));
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) { return delete &stream_of(stream), destroyed(), cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return called(); }
+
+cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  if (const cudaError_t code = called()) return code;
+  *event = reinterpret_cast<cudaEvent_t>(created(new char));
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete reinterpret_cast<char*>(event);
+  return destroyed(), cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  const void*& timing = stream_of(stream).timing;
+  timing = timing && timing != event ? nullptr : event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return called(); }
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) { return *milliseconds = 1, called(); }
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
+  if (const cudaError_t code = called()) return code;
+  if (mode != cudaStreamCaptureModeThreadLocal) return cudaErrorInvalidValue;
+  ++recordings;
+  stream_of(stream).recording = &created(new FakeGraph)->work;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  --recordings;
+  *graph = reinterpret_cast<cudaGraph_t>(stream_of(stream).recording);  // the graph's only member
+  stream_of(stream).recording = nullptr;
+  return called();
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  if (const cudaError_t code = called()) return code;
+  *executable = reinterpret_cast<cudaGraphExec_t>(created(new FakeGraph(*reinterpret_cast<FakeGraph*>(graph))));
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete reinterpret_cast<FakeGraph*>(graph);
+  return destroyed(), cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete reinterpret_cast<FakeGraph*>(executable);
+  return destroyed(), cudaSuccess;
+}
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return called(); }
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
+  if (const cudaError_t code = called()) return code;
+  const FakeGraph& graph = *reinterpret_cast<FakeGraph*>(executable);
+  for (const FakeWork& work : graph.work)
+    if (fake_gpu().computes) work();
+  const std::scoped_lock guard(lock);
+  fake_gpu().launched.push_back(graph.work.size());
+  return cudaSuccess;
+}
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: MIT
+// The CUDA engine's own code, all but what nvcc compiles, on a GPU and a cuDNN that are the host
+// (tests/support/fake_gpu.h, fake_cudnn.cpp): against the CPU's engine, and where a call fails. Real ones: tests/gpu.
+#include "infer/cuda/cuda_engine.h"
+
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <cmath>
+#include <set>
+#include <thread>
+
+#include "infer/cuda/cudnn_library.h"
+#include "infer/cuda/weight_block.h"
+#include "infer/onednn/onednn_engine.h"
+#include "tests/support/direct_network.h"
+#include "tests/support/fake_gpu.h"
+
+namespace resnetft {
+namespace {
+
+using testing::fake_gpu;
+
+constexpr int64_t kClasses = 40;  // more than a block of the head's kernel makes
+
+// Found by its soname from now on.
+[[maybe_unused]] const bool kCudnnIsFake = dlopen(RESNETFT_FAKE_CUDNN, RTLD_NOW | RTLD_LOCAL) != nullptr;
+
+ModelCard card_of(std::string_view architecture) {
+  ModelCard card;
+  card.architecture = architecture;
+  card.num_classes = kClasses;
+  return card;
+}
+
+// He's initialisation keeps the values in range, so that halfs hold them.
+FloatWeights weights_of(std::string_view architecture) { return testing::trained_weights(architecture, kClasses, 5); }
+
+EngineSpec spec_of(int width, int height, int max_batch, Precision precision) {
+  return {.width = width, .height = height, .max_batch = max_batch, .precision = precision, .device = {true, 0}};
+}
+
+void fill(Session& session, int index, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  for (float& value : session.input(index)) value = normal(random);
+}
+
+std::vector<float> copy(std::span<const float> values) { return {values.begin(), values.end()}; }
+
+// The largest difference, as a share of the largest of `expected`.
+double difference(std::span<const float> actual, std::span<const float> expected) {
+  double worst = 0, largest = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (!std::isfinite(actual[i])) return std::numeric_limits<double>::infinity();
+    worst = std::max(worst, std::abs(static_cast<double>(actual[i]) - static_cast<double>(expected[i])));
+    largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
+  }
+  return worst / largest;
+}
+
+class CudaEngine : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(kCudnnIsFake) << dlerror();
+    fake_gpu() = {};
+  }
+  void TearDown() override { EXPECT_EQ(fake_gpu().objects, 0) << "memory, streams, events or graphs are left"; }
+
+  static std::shared_ptr<const Engine> engine_of(std::string_view architecture, const EngineSpec& spec) {
+    const Result<std::shared_ptr<const Engine>> engine =
+        create_cuda_engine(card_of(architecture), weights_of(architecture), spec);
+    EXPECT_TRUE(engine.ok()) << (engine.ok() ? "" : to_string(engine.error()));
+    return engine.ok() ? *engine : nullptr;
+  }
+};
+
+struct Case {
+  const char* architecture;
+  int width, height, batch;
+  Precision precision;
+  double tolerance;  // of the largest logit
+};
+
+void PrintTo(const Case& one, std::ostream* out) { *out << one.architecture << " " << one.width << "x" << one.height; }
+
+class CudaEngineOf : public CudaEngine, public ::testing::WithParamInterface<Case> {};
+
+TEST_P(CudaEngineOf, AgreesWithTheCpusEngine) {
+  const Case& one = GetParam();
+  const int max_batch = one.batch + 1;  // 3 run in the graph of 4
+  const FloatWeights weights = weights_of(one.architecture);
+  const auto made =
+      create_cuda_engine(card_of(one.architecture), weights, spec_of(one.width, one.height, max_batch, one.precision));
+  ASSERT_TRUE(made.ok()) << to_string(made.error());
+  const std::shared_ptr<const Engine>& engine = *made;
+  EXPECT_EQ(engine->name(), "cuda");
+  ASSERT_EQ(engine->layout(), TensorLayout::Nhwc);
+  const auto cpu = create_onednn_engine(card_of(one.architecture), weights,
+                                        {.width = one.width, .height = one.height, .max_batch = max_batch});
+  ASSERT_TRUE(cpu.ok());
+  const std::unique_ptr<Session> expected = (*cpu)->create_session().value();
+  const std::unique_ptr<Session> session = engine->create_session().value();
+  for (const int batch : {one.batch, 1}) {
+    for (int i = 0; i < batch; ++i)
+      for (Session* each : {session.get(), expected.get()}) fill(*each, i, static_cast<unsigned>(10 * batch + i));
+    ASSERT_TRUE(session->run(batch).ok());
+    ASSERT_TRUE(expected->run(batch).ok());
+    for (int i = 0; i < batch; ++i) {
+      EXPECT_LE(difference(session->logits(i), expected->logits(i)), one.tolerance) << i << " of " << batch;
+      EXPECT_LE(difference(session->embedding(i), expected->embedding(i)), one.tolerance) << i << " of " << batch;
+    }
+  }
+}
+
+// Half keeps 11 bits and bfloat16 8: after 20 to 50 layers 1e-2 and 8e-2 are left; tf32 rounds its factors to 11 bits.
+INSTANTIATE_TEST_SUITE_P(Nets, CudaEngineOf,
+                         ::testing::Values(Case{"resnet20", 32, 32, 3, Precision::Fp32, 1e-4},
+                                           Case{"resnet20", 45, 33, 4, Precision::Fp32, 1e-4},
+                                           Case{"resnet20", 45, 33, 5, Precision::Fp16, 1e-2},
+                                           Case{"resnet20", 32, 32, 3, Precision::Bf16, 8e-2},
+                                           Case{"resnet20", 32, 32, 3, Precision::Tf32, 1e-2},
+                                           Case{"resnet18", 64, 64, 3, Precision::Fp32, 1e-4},
+                                           Case{"resnet18", 64, 64, 3, Precision::Fp16, 1e-2},
+                                           Case{"resnet50", 33, 47, 2, Precision::Fp32, 1e-4},
+                                           Case{"resnext50_32x4d", 32, 32, 2, Precision::Fp32, 1e-4},
+                                           Case{"resnext50_32x4d", 32, 32, 1, Precision::Fp16, 1e-2},
+                                           Case{"wide_resnet50_2", 32, 32, 1, Precision::Fp32, 1e-4}));
+
+TEST_F(CudaEngine, OnlyTf32RoundsTheFactorsOfFloats) {
+  std::vector<std::vector<float>> logits;
+  for (const Precision precision : {Precision::Fp32, Precision::Tf32}) {
+    const std::unique_ptr<Session> session =
+        engine_of("resnet20", spec_of(32, 32, 1, precision))->create_session().value();
+    fill(*session, 0, 1);
+    ASSERT_TRUE(session->run(1).ok());
+    logits.push_back(copy(session->logits(0)));
+  }
+  EXPECT_GT(difference(logits[1], logits[0]), 1e-5);
+}
+
+TEST_F(CudaEngine, WhereCudnnFusesNothingTheRestIsAKernelOfOurs) {
+  const auto logits_of = [](Precision precision) {
+    const std::unique_ptr<Session> session =
+        engine_of("resnet18", spec_of(32, 32, 1, precision))->create_session().value();
+    fill(*session, 0, 1);
+    EXPECT_TRUE(session->run(1).ok());
+    return copy(session->logits(0));
+  };
+  const std::vector<float> floats = logits_of(Precision::Fp32), halfs = logits_of(Precision::Fp16);
+  const size_t work = fake_gpu().launched.back();
+  setenv("FAKE_CUDNN_FUSED", "0", 1);
+  EXPECT_LE(difference(logits_of(Precision::Fp32), floats), 1e-5);
+  EXPECT_LE(difference(logits_of(Precision::Fp16), halfs), 1e-2);
+  unsetenv("FAKE_CUDNN_FUSED");
+  EXPECT_EQ(fake_gpu().launched.back(), work + 20);  // for each convolution
+}
+
+TEST_F(CudaEngine, ARunIsOneGraphWithOneCopyEachWayAndTakesNoMemory) {
+  const std::unique_ptr<Session> session =
+      engine_of("resnet20", spec_of(32, 32, 6, Precision::Fp16))->create_session().value();
+  const testing::FakeGpu before = fake_gpu();
+  // Batches of 1, 2, 4 and 6, each run once by itself and recorded once.
+  EXPECT_EQ(before.copies_from_gpu, 2 * 4);
+  EXPECT_EQ(before.copies_to_gpu, 2 * 4 + 1);  // and the weights
+  for (int batch = 1; batch <= 6; ++batch) ASSERT_TRUE(session->run(batch).ok());
+  EXPECT_EQ(fake_gpu().allocations, before.allocations);
+  EXPECT_EQ(fake_gpu().copies_to_gpu, before.copies_to_gpu);
+  ASSERT_EQ(fake_gpu().launched.size(), 6u);
+  // Copies, the pictures' numbers, 19 convolutions, 2 shortcuts, pool and head.
+  for (const size_t work : fake_gpu().launched) EXPECT_EQ(work, 2u + 1 + 19 + 2 + 2);
+}
+
+TEST_F(CudaEngine, ARunOfABatchThatTheSessionDoesNotTakeIsAnswered) {
+  const std::unique_ptr<Session> session =
+      engine_of("resnet20", spec_of(32, 32, 2, Precision::Fp16))->create_session().value();
+  for (const int batch : {0, 3}) {
+    const Status status = session->run(batch);
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code, ErrorCode::InvalidArgument);
+  }
+}
+
+TEST_F(CudaEngine, FourSessionsInFourThreadsShareTheWeightsAndGiveTheBitsOfOneThread) {
+  const std::shared_ptr<const Engine> engine = engine_of("resnet20", spec_of(32, 32, 2, Precision::Fp16));
+  const size_t weights = fake_gpu().taken_bytes;
+  EXPECT_LT(weights, size_t{1} << 20);  // 270,000 halfs
+  constexpr unsigned kPictures = 24;
+  const auto judge = [&](unsigned first, unsigned step, std::vector<std::vector<float>>& results) {
+    const std::unique_ptr<Session> session = engine->create_session().value();
+    for (unsigned i = first; i < kPictures; i += step) {
+      fill(*session, 0, i);
+      if (session->run(1)) results[i] = copy(session->logits(0));
+    }
+  };
+  std::vector<std::vector<float>> alone(kPictures), together(kPictures);
+  judge(0, 1, alone);
+  EXPECT_EQ(fake_gpu().taken_bytes, weights);
+  std::vector<std::jthread> threads;
+  for (unsigned t = 0; t < 4; ++t) threads.emplace_back([&, t] { judge(t, 4, together); });
+  threads.clear();
+  ASSERT_EQ(alone.back().size(), size_t{kClasses});
+  EXPECT_NE(alone.front(), alone.back());
+  EXPECT_EQ(together, alone);
+}
+
+TEST_F(CudaEngine, ASessionKeepsItsEngineAlive) {
+  std::shared_ptr<const Engine> engine = engine_of("resnet20", spec_of(32, 32, 1, Precision::Fp16));
+  const std::weak_ptr<const Engine> watch = engine;
+  std::unique_ptr<Session> session = engine->create_session().value();
+  engine.reset();
+  fill(*session, 0, 1);
+  EXPECT_TRUE(session->run(1).ok());
+  session.reset();
+  EXPECT_TRUE(watch.expired());
+}
+
+TEST_F(CudaEngine, ABatchThatDoesNotFitNamesOneThatDoes) {
+  fake_gpu().computes = false;
+  fake_gpu().memory_bytes = size_t{24} << 20;  // of 64 pictures a session takes 31 MB
+  const EngineSpec large = spec_of(64, 64, 64, Precision::Fp16);
+  Result<std::shared_ptr<const Engine>> engine = create_cuda_engine(card_of("resnet20"), weights_of("resnet20"), large);
+  Error error = {ErrorCode::Internal, "", ""};
+  if (engine) {
+    const Result<std::unique_ptr<Session>> session = (*engine)->create_session();
+    ASSERT_FALSE(session.ok());
+    error = session.error();
+  } else {
+    error = engine.error();
+  }
+  engine = Error{ErrorCode::Internal, "", ""};
+  EXPECT_EQ(error.code, ErrorCode::OutOfMemory);
+  EXPECT_NE(error.message.find("batches of 64"), std::string::npos) << error.message;
+  EXPECT_EQ(error.hint, "a batch of 32 may fit; or end other programs on the GPU");
+  EXPECT_TRUE(engine_of("resnet20", spec_of(64, 64, 32, Precision::Fp16))->create_session().ok());
+}
+
+TEST_F(CudaEngine, AGpuWithNoRoomAtAllSaysSo) {
+  fake_gpu().memory_bytes = size_t{100} << 10;
+  const auto engine =
+      create_cuda_engine(card_of("resnet20"), weights_of("resnet20"), spec_of(32, 32, 2, Precision::Fp16));
+  ASSERT_FALSE(engine.ok());
+  EXPECT_EQ(engine.error().code, ErrorCode::OutOfMemory);
+  EXPECT_EQ(engine.error().hint, "end other programs on the GPU, or use device cpu");
+}
+
+// Each call of CUDA's that an engine, a session and a run make fails in its turn.
+TEST_F(CudaEngine, NoCallThatFailsLeavesAnythingBehindAndItsErrorSaysWhatWasDone) {
+  const FloatWeights weights = weights_of("resnet20");
+  std::set<std::string> seen;
+  int number = 0;
+  for (bool failed = true; failed;) {
+    fake_gpu() = {};
+    fake_gpu().computes = false;
+    fake_gpu().failing_call = ++number;
+    Status status = Status::success();
+    {
+      const auto engine = create_cuda_engine(card_of("resnet20"), weights, spec_of(32, 32, 1, Precision::Fp16));
+      const auto session = engine ? (*engine)->create_session() : Result<std::unique_ptr<Session>>(engine.error());
+      status = session ? (*session)->run(1) : Status(session.error());
+    }
+    failed = fake_gpu().calls >= number;
+    ASSERT_EQ(fake_gpu().objects, 0) << number << (status ? "" : to_string(status.error()));
+    if (!status) seen.insert(status.error().message.substr(0, status.error().message.find(':')));
+  }
+  EXPECT_GT(number, 100);
+  for (const char* doing :
+       {"choosing GPU 0", "making a stream on the GPU", "copying weights to the GPU", "recording a CUDA graph",
+        "preparing a CUDA graph", "copying pictures to the GPU", "queueing a step of the net on the GPU",
+        "copying logits from the GPU", "running the CUDA engine"})
+    EXPECT_TRUE(seen.contains(doing)) << doing;
+}
+
+TEST_F(CudaEngine, NormalisationsWithoutRunningStatisticsAreRefusedBeforeTheGpuIsAsked) {
+  for (const Normalization normalization : {Normalization::Layer, Normalization::Group}) {
+    ModelCard card = card_of("resnet20");
+    card.normalization = normalization;
+    const auto engine = create_cuda_engine(card, weights_of("resnet20"), spec_of(32, 32, 1, Precision::Fp16));
+    ASSERT_FALSE(engine.ok());
+    EXPECT_EQ(engine.error().code, ErrorCode::Incompatible);
+    EXPECT_NE(engine.error().message.find("normalisation"), std::string::npos);
+  }
+  EXPECT_EQ(fake_gpu().calls, 0);
+}
+
+TEST_F(CudaEngine, SpecsThatAreNeverRightAreRefused) {
+  for (const EngineSpec& spec : {spec_of(31, 32, 1, Precision::Fp16), spec_of(32, 32, 0, Precision::Fp16)}) {
+    const auto engine = create_cuda_engine(card_of("resnet20"), weights_of("resnet20"), spec);
+    ASSERT_FALSE(engine.ok());
+    EXPECT_EQ(engine.error().code, ErrorCode::InvalidArgument);
+  }
+}
+
+TEST_F(CudaEngine, AMissingTensorIsNamed) {
+  FloatWeights weights = weights_of("resnet20");
+  weights.erase("layer2.0.conv1.weight");
+  const auto engine = create_cuda_engine(card_of("resnet20"), weights, spec_of(32, 32, 1, Precision::Fp16));
+  ASSERT_FALSE(engine.ok());
+  EXPECT_EQ(engine.error().code, ErrorCode::Incompatible);
+  EXPECT_NE(engine.error().message.find("layer2.0.conv1.weight"), std::string::npos);
+}
+
+TEST_F(CudaEngine, AWeightThatAHalfCannotHoldIsAnErrorInFp16Only) {
+  FloatWeights weights = weights_of("resnet20");
+  weights["layer1.0.conv1.weight"].values[0] = 1e6f;
+  const auto half = create_cuda_engine(card_of("resnet20"), weights, spec_of(32, 32, 1, Precision::Fp16));
+  ASSERT_FALSE(half.ok());
+  EXPECT_EQ(half.error().code, ErrorCode::Incompatible);
+  EXPECT_NE(half.error().message.find("layer1.0.conv1"), std::string::npos) << half.error().message;
+  EXPECT_TRUE(create_cuda_engine(card_of("resnet20"), weights, spec_of(32, 32, 1, Precision::Bf16)).ok());
+}
+
+TEST(CudaWeights, ConvolutionsLieChannelsLastWithThePicturesChannelsPadded) {
+  const Network network = build_network(*find_architecture("resnet20"), 32, 32, kClasses).value();
+  const FloatWeights weights = weights_of("resnet20");
+  const LayerWeights plain = layer_weights(network.layers[0], weights).value();
+  const cuda::WeightBlock halfs = cuda::make_weight_block(network, weights, NumberType::Float16).value();
+  const auto* stored = reinterpret_cast<const uint16_t*>(halfs.bytes.data() + halfs.layers[0].weights);
+  for (size_t out = 0; out < 16; ++out)
+    for (size_t at = 0; at < 9; ++at)
+      for (size_t in = 0; in < 8; ++in) {
+        const float value = in < 3 ? plain.weights[(out * 3 + in) * 9 + at] : 0.0f;
+        ASSERT_EQ(stored[(out * 9 + at) * 8 + in], std::bit_cast<uint16_t>(static_cast<_Float16>(value)));
+      }
+  const auto* bias = reinterpret_cast<const uint16_t*>(halfs.bytes.data() + halfs.layers[0].bias);
+  for (size_t out = 0; out < 16; ++out)
+    ASSERT_EQ(bias[out], std::bit_cast<uint16_t>(static_cast<_Float16>(plain.bias[out])));
+}
+
+TEST(CudaWeights, TheHeadIsFloatsWithOneRowForEachFeature) {
+  const Network network = build_network(*find_architecture("resnet20"), 32, 32, kClasses).value();
+  const FloatWeights weights = weights_of("resnet20");
+  const cuda::WeightBlock block = cuda::make_weight_block(network, weights, NumberType::BFloat16).value();
+  const auto* stored = reinterpret_cast<const float*>(block.bytes.data() + block.layers.back().weights);
+  const std::vector<float>& matrix = weights.find("linear.weight")->second.values;
+  for (size_t feature = 0; feature < 64; ++feature)
+    for (size_t label = 0; label < kClasses; ++label)
+      ASSERT_EQ(stored[feature * kClasses + label], matrix[label * 64 + feature]);
+}
+
+TEST(Cudnn, WhereThereIsNoneTheErrorSaysSoAndHowToGetIt) {
+  const auto cudnn = cuda::load_cudnn(std::array<std::string, 2>{"/nowhere/libcudnn.so.9", "/nor/here/libcudnn.so.9"});
+  ASSERT_FALSE(cudnn.ok());
+  EXPECT_EQ(cudnn.error().code, ErrorCode::DeviceUnavailable);
+  EXPECT_NE(cudnn.error().message.find("/nowhere/libcudnn.so.9"), std::string::npos) << cudnn.error().message;
+  EXPECT_NE(cudnn.error().hint.find("pip install nvidia-cudnn-cu13"), std::string::npos) << cudnn.error().hint;
+}
+
+TEST(Cudnn, ALibraryThatIsNotCudnnIsNotTakenForIt) {
+  const auto cudnn = cuda::load_cudnn(std::array<std::string, 1>{"libm.so.6"});
+  ASSERT_FALSE(cudnn.ok());
+  EXPECT_EQ(cudnn.error().code, ErrorCode::DeviceUnavailable);
+  EXPECT_NE(cudnn.error().message.find("cudnnGetVersion"), std::string::npos) << cudnn.error().message;
+}
+
+TEST(Cudnn, AnotherMajorVersionIsIncompatible) {
+  setenv("FAKE_CUDNN_VERSION", "100100", 1);
+  const auto cudnn = cuda::load_cudnn(std::array<std::string, 1>{RESNETFT_FAKE_CUDNN});
+  unsetenv("FAKE_CUDNN_VERSION");
+  ASSERT_FALSE(cudnn.ok());
+  EXPECT_EQ(cudnn.error().code, ErrorCode::Incompatible);
+  EXPECT_NE(cudnn.error().message.find("cuDNN 10.1 is loaded"), std::string::npos) << cudnn.error().message;
+}
+
+TEST(Cudnn, ItsFailuresKeepTheirKinds) {
+  const cuda::Cudnn cudnn = cuda::load_cudnn(std::array<std::string, 1>{RESNETFT_FAKE_CUDNN}).value();
+  EXPECT_TRUE(cuda::cudnn_status(cudnn, "x", CUDNN_STATUS_SUCCESS).ok());
+  for (const auto& [status, code] : {std::pair{CUDNN_STATUS_NOT_INITIALIZED, ErrorCode::DeviceUnavailable},
+                                     {CUDNN_STATUS_NOT_SUPPORTED_SHAPE, ErrorCode::Incompatible},
+                                     {CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED, ErrorCode::OutOfMemory},
+                                     {CUDNN_STATUS_BAD_PARAM, ErrorCode::Internal},
+                                     {CUDNN_STATUS_EXECUTION_FAILED, ErrorCode::Internal}})
+    EXPECT_EQ(cuda::cudnn_status(cudnn, "x", status).error().code, code) << status;
+}
+
+// The real one, where it is: every function that is called exists.
+TEST(Cudnn, TheRealLibraryHasEveryFunction) {
+  for (const char* folder : {"/usr/local/cuda/lib64", "/usr/local/cuda/lib", "/usr/lib/x86_64-linux-gnu"}) {
+    const std::string path = std::string(folder) + "/libcudnn.so.9";
+    if (access(path.c_str(), R_OK) != 0) continue;
+    const auto cudnn = cuda::load_cudnn(std::array<std::string, 1>{path});
+    ASSERT_TRUE(cudnn.ok()) << to_string(cudnn.error());
+    return;
+  }
+  GTEST_SKIP() << "not tested: there is no libcudnn.so.9 here";
+}
+
+}  // namespace
+}  // namespace resnetft
