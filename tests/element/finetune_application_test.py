@@ -75,12 +75,15 @@ class Pipeline:
         return self.element.send_event(Gst.Event.new_custom(Gst.EventType.CUSTOM_DOWNSTREAM, structure))
 
     def teach_until_promoted(self, name):
-        """Blocks of ten frames; `name(warm)` labels what follows."""
-        for block in range(60):
-            warm = block % 2 == 0
+        """Blocks of ten frames, at most a minute; `name(warm)` labels what follows. Paced, for a thread of idle priority
+        learns meanwhile."""
+        deadline, warm = time.monotonic() + 60, False
+        while time.monotonic() < deadline:
+            warm = not warm
             name(warm)
             for _ in range(10):
                 self.push(warm)
+                time.sleep(0.01)
                 for message in self.messages():
                     if message.get_string("event") == "promoted":
                         return message
