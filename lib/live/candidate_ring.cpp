@@ -52,6 +52,18 @@ uint64_t slot_bytes(const CandidateRingSpec& spec) {
   return uint64_t{3} * static_cast<uint64_t>(std::max(spec.width, 1)) * static_cast<uint64_t>(std::max(spec.height, 1));
 }
 
+struct Lent {
+  uint64_t number;  // its slot's
+  Candidate candidate;
+};
+
+std::vector<Candidate> oldest_first(std::vector<Lent> lent) {
+  std::ranges::sort(lent, {}, &Lent::number);
+  std::vector<Candidate> candidates;
+  for (Lent& one : lent) candidates.push_back(std::move(one.candidate));
+  return candidates;
+}
+
 bool same_epoch(const SampleKey& a, const SampleKey& b) { return a.epoch == b.epoch && a.stream_id == b.stream_id; }
 
 }  // namespace
@@ -94,7 +106,7 @@ struct CandidateRing::State {
     newest = key;
   }
 
-  // The three below: of a slot that is held.
+  // Of a slot that is held, as is lend().
   bool is_remembered(const Slot& slot) const {
     return slot.number > cleared && clock_ns - slot.clock_ns <= spec.max_time_ns;
   }
@@ -106,21 +118,13 @@ struct CandidateRing::State {
     return {slot.key, slot.place, slot.held, std::move(picture)};
   }
 
-  // Oldest first.
+  // Nothing where the slot is being filled or `wanted`, which is asked while the slot is held, says no.
   template <typename Wanted>
-  std::vector<Candidate> lend_all(Wanted wanted) const {
-    std::vector<std::pair<uint64_t, Candidate>> found;
-    for (Slot& slot : *slots) {
-      if (!slot.hold()) continue;
-      if (slot.number > 0 && wanted(slot))
-        found.emplace_back(slot.number, lend(slot));
-      else
-        slot.let_go();
-    }
-    std::ranges::sort(found, {}, [](const auto& entry) { return entry.first; });
-    std::vector<Candidate> candidates;
-    for (auto& [number, candidate] : found) candidates.push_back(std::move(candidate));
-    return candidates;
+  std::optional<Lent> lend_if(Slot& slot, const Wanted& wanted) const {
+    if (!slot.hold()) return std::nullopt;
+    if (wanted(slot)) return Lent{slot.number, lend(slot)};
+    slot.let_go();
+    return std::nullopt;
   }
 };
 
@@ -154,21 +158,31 @@ Result<CandidateRing::Put> CandidateRing::put(const ImageView& image, const Samp
 }
 
 std::vector<Candidate> CandidateRing::take_labelled() {
-  return state_->lend_all([](Slot& slot) { return slot.waits.exchange(false, std::memory_order_relaxed); });
+  std::vector<Lent> taken;
+  for (Slot& slot : *state_->slots) {
+    if (!slot.waits) continue;  // as nearly all: not worth a hold
+    auto lent = state_->lend_if(slot, [](Slot& held) { return held.waits.exchange(false, std::memory_order_relaxed); });
+    if (lent) taken.push_back(std::move(*lent));
+  }
+  return oldest_first(std::move(taken));
 }
 
 std::vector<Candidate> CandidateRing::between(uint64_t from_ns, uint64_t to_ns) const {
-  return state_->lend_all([&](const Slot& slot) {
-    const bool inside = from_ns <= slot.key.running_time_ns && slot.key.running_time_ns <= to_ns;
-    return inside && slot.number >= state_->epoch_begin && state_->is_remembered(slot);
-  });
+  const auto is_inside = [&](const Slot& slot) {
+    return from_ns <= slot.key.running_time_ns && slot.key.running_time_ns <= to_ns &&
+           slot.number >= state_->epoch_begin && state_->is_remembered(slot);
+  };
+  std::vector<Lent> found;
+  for (Slot& slot : *state_->slots)
+    if (auto lent = state_->lend_if(slot, is_inside)) found.push_back(std::move(*lent));
+  return oldest_first(std::move(found));
 }
 
 std::optional<Candidate> CandidateRing::find(const SampleKey& key) const {
-  std::vector<Candidate> found =
-      state_->lend_all([&](const Slot& slot) { return slot.key == key && state_->is_remembered(slot); });
-  if (found.empty()) return std::nullopt;
-  return std::move(found.back());
+  const auto is_it = [&](const Slot& slot) { return slot.key == key && state_->is_remembered(slot); };
+  for (Slot& slot : *state_->slots)
+    if (auto lent = state_->lend_if(slot, is_it)) return std::move(lent->candidate);
+  return std::nullopt;
 }
 
 void CandidateRing::clear() { state_->cleared = state_->last_number; }
