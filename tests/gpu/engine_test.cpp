@@ -15,6 +15,7 @@
 #include "device/device_choice.h"
 #include "tests/gpu/gpu_required.h"
 #include "tests/gpu/net_cases.h"
+#include "tests/support/logits.h"
 
 namespace resnetft {
 namespace {
@@ -46,17 +47,6 @@ std::map<std::string, std::vector<float>> read_expected() {
     for (float value = 0; numbers >> value;) expected[line.substr(0, colon)].push_back(value);
   }
   return expected;
-}
-
-// As a share of the largest logit.
-double difference(std::span<const float> actual, const std::vector<float>& expected) {
-  double worst = 0, largest = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    if (!std::isfinite(actual[i])) return std::numeric_limits<double>::infinity();
-    worst = std::max(worst, std::abs(static_cast<double>(actual[i]) - static_cast<double>(expected[i])));
-    largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
-  }
-  return worst / largest;
 }
 
 EngineSpec spec_of(const NetCase& net, int max_batch, Precision precision) {
@@ -102,8 +92,9 @@ class GpuEngine : public ::testing::Test {
         const Status status = session->run(batch);
         ASSERT_TRUE(status.ok()) << to_string(status.error());
         for (int i = 0; i < batch; ++i)
-          worst = std::max(
-              worst, difference(session->logits(i), expected.at(testing::text_of(net) + " " + std::to_string(i))));
+          worst =
+              std::max(worst, testing::relative_difference(
+                                  session->logits(i), expected.at(testing::text_of(net) + " " + std::to_string(i))));
         EXPECT_LE(worst, tolerance) << testing::text_of(net) << ", batch " << batch;
         std::printf("%s, batch %d: %.2g of the largest logit\n", testing::text_of(net).c_str(), batch, worst);
       }

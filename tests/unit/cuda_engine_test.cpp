@@ -17,11 +17,13 @@
 #include "infer/onednn/onednn_engine.h"
 #include "tests/support/direct_network.h"
 #include "tests/support/fake_gpu.h"
+#include "tests/support/logits.h"
 
 namespace resnetft {
 namespace {
 
 using testing::fake_gpu;
+using testing::relative_difference;
 
 constexpr int64_t kClasses = 40;  // more than a block of the head's kernel makes
 
@@ -49,17 +51,6 @@ void fill(Session& session, int index, unsigned seed) {
 }
 
 std::vector<float> copy(std::span<const float> values) { return {values.begin(), values.end()}; }
-
-// The largest difference, as a share of the largest of `expected`.
-double difference(std::span<const float> actual, std::span<const float> expected) {
-  double worst = 0, largest = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    if (!std::isfinite(actual[i])) return std::numeric_limits<double>::infinity();
-    worst = std::max(worst, std::abs(static_cast<double>(actual[i]) - static_cast<double>(expected[i])));
-    largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
-  }
-  return worst / largest;
-}
 
 class CudaEngine : public ::testing::Test {
  protected:
@@ -109,8 +100,9 @@ TEST_P(CudaEngineOf, AgreesWithTheCpusEngine) {
     ASSERT_TRUE(session->run(batch).ok());
     ASSERT_TRUE(expected->run(batch).ok());
     for (int i = 0; i < batch; ++i) {
-      EXPECT_LE(difference(session->logits(i), expected->logits(i)), one.tolerance) << i << " of " << batch;
-      EXPECT_LE(difference(session->embedding(i), expected->embedding(i)), one.tolerance) << i << " of " << batch;
+      EXPECT_LE(relative_difference(session->logits(i), expected->logits(i)), one.tolerance) << i << " of " << batch;
+      EXPECT_LE(relative_difference(session->embedding(i), expected->embedding(i)), one.tolerance)
+          << i << " of " << batch;
     }
   }
 }
@@ -138,7 +130,7 @@ TEST_F(CudaEngine, OnlyTf32RoundsTheFactorsOfFloats) {
     ASSERT_TRUE(session->run(1).ok());
     logits.push_back(copy(session->logits(0)));
   }
-  EXPECT_GT(difference(logits[1], logits[0]), 1e-5);
+  EXPECT_GT(relative_difference(logits[1], logits[0]), 1e-5);
 }
 
 TEST_F(CudaEngine, WhereCudnnFusesNothingTheRestIsAKernelOfOurs) {
@@ -152,8 +144,8 @@ TEST_F(CudaEngine, WhereCudnnFusesNothingTheRestIsAKernelOfOurs) {
   const std::vector<float> floats = logits_of(Precision::Fp32), halfs = logits_of(Precision::Fp16);
   const size_t work = fake_gpu().launched.back();
   setenv("FAKE_CUDNN_FUSED", "0", 1);
-  EXPECT_LE(difference(logits_of(Precision::Fp32), floats), 1e-5);
-  EXPECT_LE(difference(logits_of(Precision::Fp16), halfs), 1e-2);
+  EXPECT_LE(relative_difference(logits_of(Precision::Fp32), floats), 1e-5);
+  EXPECT_LE(relative_difference(logits_of(Precision::Fp16), halfs), 1e-2);
   unsetenv("FAKE_CUDNN_FUSED");
   EXPECT_EQ(fake_gpu().launched.back(), work + 20);  // for each convolution
 }

@@ -6,6 +6,7 @@
 #include "infer/reference/reference_engine.h"
 #include "model/architecture.h"
 #include "tests/support/direct_network.h"
+#include "tests/support/logits.h"
 
 namespace resnetft {
 namespace {
@@ -44,13 +45,7 @@ double difference(const std::string& architecture, const FloatWeights& weights, 
                 ours = create_onednn_engine(card, weights, spec);
   EXPECT_TRUE(reference.ok() && ours.ok());
   if (!reference.ok() || !ours.ok()) return 1;
-  const std::vector<float> expected = run(reference, spec.max_batch), actual = run(ours, spec.max_batch);
-  double worst = 0, largest = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    worst = std::max(worst, std::abs(static_cast<double>(expected[i]) - actual[i]));
-    largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
-  }
-  return worst / largest;
+  return testing::relative_difference(run(ours, spec.max_batch), run(reference, spec.max_batch));
 }
 
 // Of the largest logit: float32 in another order of additions stays below 1e-5 over 152 layers.
