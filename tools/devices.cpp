@@ -18,7 +18,6 @@ namespace resnetft::tool {
 namespace {
 
 constexpr const char* kCpuRuns = "preprocessing, inference, training";
-constexpr const char* kCudaRuns = "inference";
 
 // A line of what there is: a device, or a part of the software.
 struct Row {
@@ -47,42 +46,53 @@ Row cpu_row() {
   return {"cpu", processor_name() + ", " + std::to_string(processors) + " processors, " + instructions(), kCpuRuns, {}};
 }
 
-Row gpu_row(const SurveyedGpu& surveyed, const CudaSurvey& survey) {
+Row row_of(Row row, const Status& status) {
+  if (status) return row;
+  row.reason = status.error().message;
+  row.hint = status.error().hint;
+  return row;
+}
+
+// Of the first GPU that can be used at all.
+Status check_training(const CudaSurvey& survey) {
+  if (!survey.reason.empty()) return Error{ErrorCode::DeviceUnavailable, survey.reason, survey.hint};
+  for (const SurveyedGpu& surveyed : survey.gpus) {
+    if (!surveyed.reason.empty()) continue;
+    const Result<const TorchModule*> module = torch_module();
+    return module ? (*module)->check_device({true, surveyed.gpu.ordinal}) : Status(module.error());
+  }
+  return Error{ErrorCode::DeviceUnavailable, survey.gpus.front().reason, survey.gpus.front().hint};
+}
+
+Row gpu_row(const SurveyedGpu& surveyed, const CudaSurvey& survey, const char* runs) {
   const CudaGpu& gpu = surveyed.gpu;
   const bool none = !survey.reason.empty();
   return {"cuda:" + std::to_string(gpu.ordinal),
           formatted("%s, compute capability %d.%d, %.1f GiB", gpu.name.c_str(), gpu.major, gpu.minor,
                     static_cast<double>(gpu.memory_bytes) / (1 << 30)),
-          kCudaRuns,
+          runs,
           none ? survey.reason : surveyed.reason,
           none ? survey.hint : surveyed.hint,
           gpu.memory_bytes};
 }
 
-std::vector<Row> device_rows(const CudaSurvey& survey) {
+std::vector<Row> device_rows(const CudaSurvey& survey, const Status& training) {
+  const char* runs = training ? "inference, training" : "inference";
   std::vector<Row> rows = {cpu_row()};
-  for (const SurveyedGpu& gpu : survey.gpus) rows.push_back(gpu_row(gpu, survey));
-  if (survey.gpus.empty()) rows.push_back({"cuda", {}, kCudaRuns, survey.reason, survey.hint});
+  for (const SurveyedGpu& gpu : survey.gpus) rows.push_back(gpu_row(gpu, survey, runs));
+  if (survey.gpus.empty()) rows.push_back({"cuda", {}, runs, survey.reason, survey.hint});
   return rows;
 }
 
 Row torch_row() {
-  Row row{"libtorch", "engine reference, training, group and layer normalisation", {}, {}};
-  if (const Result<const TorchModule*> module = torch_module(); !module) {
-    row.reason = module.error().message;
-    row.hint = module.error().hint;
-  }
-  return row;
+  const Result<const TorchModule*> module = torch_module();
+  return row_of({"libtorch", "engine reference, training, group and layer normalisation", {}, {}},
+                module ? Status::success() : Status(module.error()));
 }
 
 Row cudnn_row() {
-  Row row{"cudnn", "engine cuda", {}, {}};
   const Result<const CudaModule*> module = cuda_module();
-  if (const Status status = module ? (*module)->check_inference() : Status(module.error()); !status) {
-    row.reason = status.error().message;
-    row.hint = status.error().hint;
-  }
-  return row;
+  return row_of({"cudnn", "engine cuda", {}, {}}, module ? (*module)->check_inference() : Status(module.error()));
 }
 
 OrderedJson text_or_null(const std::string& text) { return text.empty() ? OrderedJson() : OrderedJson(text); }
@@ -113,8 +123,9 @@ Result<int> run(const CommandLine& line) {
   if (!line.arguments().empty())
     return Error{ErrorCode::InvalidArgument, "unexpected '" + line.arguments().front() + "'", ""};
   const CudaSurvey survey = survey_cuda();
-  const std::vector<Row> devices = device_rows(survey);
-  const std::array parts = {torch_row(), cudnn_row()};
+  const Status training = check_training(survey);
+  const std::vector<Row> devices = device_rows(survey, training);
+  const std::array parts = {torch_row(), row_of({"libtorch-cuda", "training on a GPU", {}, {}}, training), cudnn_row()};
   OrderedJson json;
   json["devices"] = OrderedJson::array();
   for (const Row& row : devices) json["devices"].push_back(to_json(row));

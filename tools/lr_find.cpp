@@ -116,6 +116,7 @@ Result<int> run(const CommandLine& original) {
   spec.base = plan->base;
   spec.card = plan->card;
   spec.recipe = recipe;
+  spec.device = plan->device;
   spec.train = subset(plan->data.train, indexes_of(plan->data.train->size(), images, recipe.seed));
   spec.validation = subset(plan->data.validation, {0});  // the trainer judges an epoch; nobody asks how
   std::stop_source stop;

@@ -81,7 +81,8 @@ Result<TrainOutcome> train_observed(TrainPlan& plan, const std::string& checkpoi
                  .train = plan.data.train,
                  .validation = plan.data.validation,
                  .checkpoint_folder = folder.checkpoint_folder(),
-                 .resume_file = checkpoint};
+                 .resume_file = checkpoint,
+                 .device = plan.device};
   std::stop_source trainer;
   const std::jthread watcher = watch_for_signals(trainer);
   Observation observation(folder, plan, json);
@@ -94,7 +95,8 @@ Result<TrainOutcome> train_observed(TrainPlan& plan, const std::string& checkpoi
 Status judge_finished(FinishedRun& run, const CommandLine& line) {
   run.calibration.before = run.calibration.after = run.outcome.scores;
   if (run.outcome.stopped == Stopped::Signal) return Status::success();
-  const ClassifierOptions options{.device = "cpu",
+  const ClassifierOptions options{.device = run.plan.device.cuda ? "auto" : "cpu",
+                                  .precision = "fp32",
                                   .threads = static_cast<int>(run.plan.recipe.threads),
                                   .max_batch = 8,
                                   .resize_mode = std::nullopt};

@@ -5,7 +5,7 @@
 #include <array>
 #include <filesystem>
 
-#include "device/device_choice.h"
+#include "device/training_device.h"
 #include "model/architecture.h"
 #include "model/network.h"
 #include "model_source.h"
@@ -50,7 +50,7 @@ constexpr std::array kOwnRows = {
     Option{.name = "device",
            .type = OptionType::String,
            .default_text = "auto",
-           .help = "auto or cpu; a named one that is missing is an error"},
+           .help = "auto, cpu, cuda (the first GPU) or cuda:N; a named one that is missing is an error"},
     Option{.name = "val-resize-size",
            .type = OptionType::Uint,
            .default_text = "0",
@@ -170,16 +170,19 @@ std::string absolute_path(const std::string& path) {
   return failed ? path : absolute.string();
 }
 
-std::vector<std::pair<std::string, std::string>> arguments_of(const CommandLine& line, const Recipe& recipe) {
+std::vector<std::pair<std::string, std::string>> arguments_of(const CommandLine& line, const TrainPlan& plan) {
   std::vector<std::pair<std::string, std::string>> arguments;
   for (const Option& option : train_options()) {
     const std::string_view name = option.name;
     if (is_recipe_option(name) || !line.given(name)) continue;
-    if (name == "output" || name == "config" || name == "resume" || name == "json" || name == "verbose") continue;
+    if (name == "output" || name == "config" || name == "resume" || name == "json" || name == "verbose" ||
+        name == "device")
+      continue;
     const bool is_path = name == "data" || name == "val-data" || name == "model-file" || name == "labels-file";
     arguments.emplace_back(name, is_path ? absolute_path(line.text(name)) : line.text(name));
   }
-  for (auto& argument : recipe_to_options(recipe)) arguments.push_back(std::move(argument));
+  arguments.emplace_back("device", device_name(plan.device));
+  for (auto& argument : recipe_to_options(plan.recipe)) arguments.push_back(std::move(argument));
   return arguments;
 }
 
@@ -245,9 +248,11 @@ Result<std::string> checkpoint_to_resume(const CommandLine& line) {
 
 Result<TrainPlan> plan_training(const CommandLine& line) {
   if (!line.given("data")) return Error{ErrorCode::InvalidArgument, "no data is named", "pass --data FOLDER"};
-  const Result<Device> device = choose_device(line.text("device"), "training");
+  if (line.flag("deterministic")) setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  const Result<Device> device = choose_training_device(line.text("device"));
   if (!device) return device.error();
   TrainPlan plan;
+  plan.device = *device;
   if (Status status = read_recipe(line, plan.recipe); !status) return status.error();
   Result<std::shared_ptr<const Model>> base = open_base(line);
   if (!base) return base.error();
@@ -277,7 +282,7 @@ Result<TrainPlan> plan_training(const CommandLine& line) {
                                                 .has_base = plan.base != nullptr,
                                                 .validation_images = plan.data.validation->size(),
                                                 .head_features = head_features(plan.card)});
-  plan.arguments = arguments_of(line, plan.recipe);
+  plan.arguments = arguments_of(line, plan);
   return plan;
 }
 

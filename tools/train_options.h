@@ -31,6 +31,7 @@ struct TrainPlan {
   std::shared_ptr<const Model> base;  // or none
   ModelCard card;
   Recipe recipe;  // resolved
+  Device device;
   DataSplit data;
   std::vector<std::string> decisions;  // sentences for people
   std::vector<std::pair<std::string, std::string>> arguments;

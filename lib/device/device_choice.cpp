@@ -85,11 +85,7 @@ Result<Device> unavailable(const std::string& name, const std::string& reason, c
   return Error{ErrorCode::DeviceUnavailable, "device '" + name + "': " + reason, hint};
 }
 
-std::string cpu_only_text(std::string_view what) {
-  return "in this version " + std::string(what) + " runs on the CPU only";
-}
-
-Result<Device> named_gpu(const std::string& name, int ordinal, std::string_view cpu_only) {
+Result<Device> named_gpu(const std::string& name, int ordinal) {
   CudaSurvey survey = list_gpus();
   if (!survey.reason.empty()) return unavailable(name, survey.reason, survey.hint);
   const size_t count = survey.gpus.size();
@@ -98,7 +94,6 @@ Result<Device> named_gpu(const std::string& name, int ordinal, std::string_view 
                        "the first is cuda:0; see ft-tool devices");
   SurveyedGpu& surveyed = survey.gpus[static_cast<size_t>(ordinal)];
   if (!can_be_used(surveyed)) return unavailable(name, surveyed.reason, surveyed.hint);
-  if (!cpu_only.empty()) return unavailable(name, cpu_only_text(cpu_only), "use device auto or cpu");
   return Device{true, ordinal};
 }
 
@@ -112,17 +107,12 @@ void log_once(const std::string& line) {
   log(LogLevel::Info, line);
 }
 
-Device the_cpu(const std::string& reason) {
-  log_once("device auto is the CPU: " + reason);
-  return {};
-}
-
 Device first_usable() {
   CudaSurvey survey = list_gpus();
-  if (!survey.reason.empty()) return the_cpu(survey.reason);
+  if (!survey.reason.empty()) return cpu_because(survey.reason);
   for (SurveyedGpu& gpu : survey.gpus)
     if (can_be_used(gpu)) return {true, gpu.gpu.ordinal};
-  return the_cpu(survey.gpus.front().reason);
+  return cpu_because(survey.gpus.front().reason);
 }
 
 }  // namespace
@@ -136,10 +126,15 @@ CudaSurvey survey_cuda() {
 
 std::string device_name(const Device& device) { return device.cuda ? "cuda:" + std::to_string(device.ordinal) : "cpu"; }
 
-Result<Device> choose_device(const std::string& name, std::string_view cpu_only) {
+Device cpu_because(const std::string& reason) {
+  log_once("device auto is the CPU: " + reason);
+  return {};
+}
+
+Result<Device> choose_device(const std::string& name) {
   if (name == "cpu") return Device{};
-  if (name == "auto") return cpu_only.empty() ? first_usable() : the_cpu(cpu_only_text(cpu_only));
-  if (const std::optional<int> ordinal = ordinal_of(name)) return named_gpu(name, *ordinal, cpu_only);
+  if (name == "auto") return first_usable();
+  if (const std::optional<int> ordinal = ordinal_of(name)) return named_gpu(name, *ordinal);
   return Error{ErrorCode::InvalidArgument, "unknown device '" + name + "'", "possible are: auto, cpu, cuda, cuda:N"};
 }
 

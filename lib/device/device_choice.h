@@ -4,7 +4,6 @@
 
 #include <compare>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "device/cuda_driver.h"
@@ -39,8 +38,10 @@ std::string device_name(const Device& device);  // "cpu", "cuda:0"
 
 // `name`: "auto", "cpu", "cuda" (the first GPU) or "cuda:N". A named device that cannot be used is DeviceUnavailable
 // with the reason; "auto" is the first GPU that can be used, else the CPU, with one log line for each reason in a
-// process. `cpu_only`: what runs on the CPU alone, for callers of which that is true ("inference"): then "auto" asks
-// no driver. InvalidArgument for other names. Thread-safe.
-Result<Device> choose_device(const std::string& name, std::string_view cpu_only = {});
+// process. InvalidArgument for other names. Thread-safe.
+Result<Device> choose_device(const std::string& name);
+
+// What "auto" is where no GPU can be used: says why, once for each reason in a process.
+Device cpu_because(const std::string& reason);
 
 }  // namespace resnetft

@@ -12,18 +12,21 @@ namespace resnetft {
 
 class Engine;
 class Model;
+struct Device;
 struct EngineSpec;
 struct TrainObserver;
 struct TrainOutcome;
 struct TrainSpec;
 
-inline constexpr unsigned kTorchModuleVersion = 3;
+inline constexpr unsigned kTorchModuleVersion = 4;
 
 // The module's one entry point, `resnetft_torch_module()`, returns this table.
 struct TorchModule {
   unsigned version;  // kTorchModuleVersion of the module's build
   Result<std::shared_ptr<const Engine>> (*create_reference_engine)(const Model& model, const EngineSpec& spec);
   void (*set_thread_count)(int threads);  // at:: and MKL, for the calling thread; ThreadBudget calls it
+  // DeviceUnavailable where LibTorch cannot compute there: opens its CUDA half for a GPU.
+  Status (*check_device)(const Device& device);
   Result<TrainOutcome> (*train)(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop);
 };
 

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "live/feature_maker.h"
 
-#include "device/device_choice.h"
+#include "device/training_device.h"
 
 namespace resnetft {
 
 Result<std::unique_ptr<FeatureMaker>> FeatureMaker::create(std::shared_ptr<const Snapshot> snapshot, std::string origin,
                                                            const std::string& device, unsigned threads) {
-  if (const Result<Device> chosen = choose_device(device, "training"); !chosen) return chosen.error();
+  const Result<Device> chosen = choose_training_device(device);
+  if (!chosen) return chosen.error();
   ClassifierOptions options;
-  options.device = "cpu";
+  options.device = device_name(*chosen);
   options.precision = kFeaturePrecision;
   options.threads = static_cast<int>(threads);
   Result<std::unique_ptr<Classifier>> classifier = Classifier::create(std::move(snapshot), options);

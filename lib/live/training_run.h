@@ -24,6 +24,7 @@ struct TrainingPlan {
   std::vector<Lesson> rehearsal;  // held out of the seed dataset
   std::string manifest;           // of `train`
   Recipe recipe;                  // resolved
+  std::string device = "auto";
   std::vector<std::string> notes;
 };
 

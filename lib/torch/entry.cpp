@@ -2,6 +2,7 @@
 // The one symbol that libresnetft-torch.so exports.
 #include "device/torch/guarded.h"
 #include "device/torch/thread_count.h"
+#include "device/torch/torch_device.h"
 #include "device/torch_module.h"
 #include "infer/reference/reference_engine.h"
 #include "train/torch/run.h"
@@ -17,6 +18,13 @@ Result<std::shared_ptr<const Engine>> create_engine_of_model(const Model& model,
   });
 }
 
+Status check_device(const Device& device) {
+  return guarded("opening LibTorch's device", [&]() -> Status {
+    const Result<at::Device> found = torch_device(device);
+    return found ? Status::success() : Status(found.error());
+  });
+}
+
 }  // namespace
 }  // namespace resnetft
 
@@ -24,6 +32,7 @@ extern "C" const resnetft::TorchModule* resnetft_torch_module();
 
 extern "C" const resnetft::TorchModule* resnetft_torch_module() {
   static constexpr resnetft::TorchModule kModule = {resnetft::kTorchModuleVersion, resnetft::create_engine_of_model,
-                                                    resnetft::set_torch_thread_count, resnetft::run_training};
+                                                    resnetft::set_torch_thread_count, resnetft::check_device,
+                                                    resnetft::run_training};
   return &kModule;
 }

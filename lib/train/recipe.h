@@ -25,7 +25,7 @@ enum class Sampler { Random, Balanced };
 enum class EvalMetric { Top1, MacroF1, Loss };
 enum class NormChoice { Keep, Batch, Frozen, Layer, Group };
 enum class CacheKind { None, Uint8, Features, Auto };
-enum class TrainPrecision { Fp32, Bf16 };
+enum class TrainPrecision { Fp32, Bf16, Fp16, Tf32 };
 
 inline constexpr uint32_t kAutoEpochs = 4294967295;
 

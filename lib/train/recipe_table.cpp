@@ -68,6 +68,8 @@ constexpr std::array kEvalMetric = {
 constexpr std::array kPrecision = {
     OptionValue{"fp32", 0, "32-bit floating point"},
     OptionValue{"bf16", 1, "convolutions in bfloat16, weights in fp32"},
+    OptionValue{"fp16", 2, "convolutions in float16, weights in fp32, the loss scaled"},
+    OptionValue{"tf32", 3, "on a GPU: 32 bits of which products use 19"},
 };
 constexpr std::array kCache = {
     OptionValue{"auto", 3, "features where the trunk is frozen, else uint8"},

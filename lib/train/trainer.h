@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "device/device_choice.h"
 #include "train/meters.h"
 #include "train/recipe.h"
 
@@ -59,6 +60,7 @@ struct TrainSpec {
   // What the layers before the head make of each picture, where the caller knows it; then no picture is read. For
   // recipes that train the head alone. Borrowed.
   std::vector<std::span<const float>> train_features = {}, validation_features = {};
+  Device device = {};  // where the net learns and is judged; choose_training_device() finds one
   // Called on the training thread after every batch and every block of the net, forward and backward: may sleep.
   std::function<void()> pause_point = {};
 };
@@ -80,7 +82,8 @@ struct TrainOutcome {
 };
 
 // Incompatible where a resume differs in what changes the result, naming it; CorruptFile where pictures beyond the
-// budget cannot be decoded; OutOfMemory with the batch that would fit; Io. A stop request ends the run at the next
+// budget cannot be decoded; OutOfMemory with the batch that would fit; Io; DeviceUnavailable
+// where LibTorch cannot use the device. A stop request ends the run at the next
 // pause point, with a checkpoint of before the step under way. DeviceUnavailable, Incompatible as torch_module(). A
 // loss that is not finite is an outcome, not an error, so that the best model before it is not lost.
 Result<TrainOutcome> train(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop);

@@ -105,10 +105,15 @@ class Cuda(cli.Case):
         self.assertEqual((gpu["usable"], gpu["runs"]), (True, "inference"))
         self.assertTrue({part["name"]: part for part in found["parts"]}["cudnn"]["usable"])
 
-    def test_training_says_that_it_runs_on_the_cpu_only(self):
+    def test_training_says_why_libtorch_cannot_use_the_gpu(self):
+        """Its CUDA half lacks its libraries, or finds no GPU through them."""
         done = self.run_tool("train", "--data", self.folder, "--output", self.folder / "run", "--device", "cuda",
                              status=cli.DEVICE)
-        self.assert_error(done, "in this version training runs on the CPU only")
+        self.assert_error(done, "device 'cuda:0': LibTorch")
+        self.assertFalse((self.folder / "run").exists())
+        parts = {part["name"]: part for part in self.json_of("devices")["parts"]}
+        self.assertFalse(parts["libtorch-cuda"]["usable"])
+        self.assertIn("LibTorch", parts["libtorch-cuda"]["reason"])
 
 
 if __name__ == "__main__":

@@ -182,7 +182,12 @@ cudaError_t cudaMemcpy2DAsync(void*, size_t, const void*, size_t, size_t, size_t
   return cudaErrorNotSupported;
 }
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
+  *least = 0;
+  *greatest = -5;
+  return called();
+}
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
   if (const cudaError_t code = called()) return code;
   *stream = reinterpret_cast<cudaStream_t>(created(new FakeStream{.computes = fake_gpu().computes}));
   return cudaSuccess;

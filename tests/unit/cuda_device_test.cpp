@@ -97,16 +97,6 @@ TEST(CudaDevice, WithoutADriverAutoIsTheCpuWithOneLogLine) {
       << log.lines[0];
 }
 
-TEST(CudaDevice, WhatRunsOnTheCpuOnlyAsksNoDriver) {
-  LogLines log;
-  const FakeDriver driver({"FAKE_CUDA_INIT", "999"});
-  const Result<Device> device = choose_device("auto", "washing up");
-  ASSERT_TRUE(device.ok()) << to_string(device.error());
-  EXPECT_FALSE(device->cuda);
-  EXPECT_EQ(log.lines,
-            std::vector<std::string>{"device auto is the CPU: in this version washing up runs on the CPU only"});
-}
-
 TEST(CudaDevice, TheCpuIsAlwaysThere) {
   const Result<Device> device = choose_device("cpu");
   ASSERT_TRUE(device.ok());

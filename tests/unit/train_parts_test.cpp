@@ -330,20 +330,60 @@ TEST(TrainParts, GroupsHoldTheDecayOfTheirKindAndTheRateOfTheirDepth) {
       EXPECT_TRUE(name.starts_with("layer4.") || name.starts_with("fc.")) << name;
 }
 
+std::shared_ptr<ResNet> three_classes(const Recipe& recipe) {
+  at::manual_seed(3);
+  auto net = std::make_shared<ResNet>(*find_architecture("resnet20"), 3, Normalization::Frozen);
+  net->draw_initial_weights();
+  freeze(*net, recipe, Normalization::Frozen);
+  return net;
+}
+
+double largest_difference(const ResNet& a, const ResNet& b) {
+  double largest = 0;
+  const auto parameters = b.named_parameters();
+  for (const auto& item : a.named_parameters())
+    largest = std::max(largest, (item.value() - parameters[item.key()]).abs().max().item<double>());
+  return largest;
+}
+
+TEST(TrainParts, AStepWithAScalerIsTheStepWithoutAndOneThatOverflowsIsLeftOut) {
+  Recipe recipe;
+  recipe.trainable = Trainable::All;
+  const TrainBatch batch = {rule({6, 3, 32, 32}, 0, 0.1), at::tensor({0, 1, 2, 2, 1, 0}, at::kLong)};
+  const std::shared_ptr<ResNet> plain = three_classes(recipe), scaled = three_classes(recipe);
+  ParameterOptimizer plain_optimizer(recipe, parameter_groups(*plain, recipe));
+  ParameterOptimizer scaled_optimizer(recipe, parameter_groups(*scaled, recipe));
+  LossScaler scaler(at::kCPU);
+  TrainStep plain_step(*plain, plain_optimizer, recipe, {});
+  TrainStep scaled_step(*scaled, scaled_optimizer, recipe, {}, {}, {.scaler = &scaler});
+  const auto learn = [&](TrainStep& step) {
+    step.accumulate(Stage::Pictures, batch, {});
+    step.apply(0.1);
+  };
+  learn(plain_step);
+  learn(scaled_step);
+  EXPECT_LE(largest_difference(*plain, *scaled), 1e-6);
+  NamedTensors state = scaler.state();
+  state.at("scale").fill_(3e38);
+  scaler.restore(state);
+  learn(scaled_step);
+  EXPECT_LE(largest_difference(*plain, *scaled), 1e-6);
+  EXPECT_FLOAT_EQ(static_cast<float>(scaler.scale()), 1.5e38f);
+  state.at("scale").fill_(1024);
+  scaler.restore(state);
+  learn(plain_step);
+  learn(scaled_step);
+  EXPECT_LE(largest_difference(*plain, *scaled), 1e-6);
+}
+
 // Two ranks with half a batch each, whose sums are added up, against one rank with all of it.
 TEST(TrainParts, TwoRanksAreOneRankWithTwiceTheBatch) {
   Recipe recipe;
   recipe.trainable = Trainable::All;
   recipe.lr = 0.1;
   const at::Tensor pictures = rule({6, 3, 32, 32}, 0, 0.1), ids = at::tensor({0, 1, 2, 2, 1, 0}, at::kLong);
-  const auto make = [&] {
-    at::manual_seed(3);
-    auto net = std::make_shared<ResNet>(*find_architecture("resnet20"), 3, Normalization::Frozen);
-    net->draw_initial_weights();
-    freeze(*net, recipe, Normalization::Frozen);
-    return net;
-  };
-  const std::shared_ptr<ResNet> one = make(), rank0 = make(), rank1 = make();
+  const std::shared_ptr<ResNet> one = three_classes(recipe), rank0 = three_classes(recipe),
+                                rank1 = three_classes(recipe);
   ParameterOptimizer alone(recipe, parameter_groups(*one, recipe));
   TrainStep whole(*one, alone, recipe, {});
   whole.accumulate(Stage::Pictures, {pictures, ids}, {});
@@ -364,11 +404,7 @@ TEST(TrainParts, TwoRanksAreOneRankWithTwiceTheBatch) {
   step1.apply(0.1);
   step0.accumulate(Stage::Pictures, {pictures.slice(0, 0, 4), ids.slice(0, 0, 4)}, {});
   step0.apply(0.1);
-  const auto parameters = rank0->named_parameters();
-  for (const auto& item : one->named_parameters()) {
-    const at::Tensor difference = (item.value() - parameters[item.key()]).abs().max();
-    EXPECT_LE(difference.item<double>(), 1e-6) << item.key();
-  }
+  EXPECT_LE(largest_difference(*one, *rank0), 1e-6);
 }
 
 }  // namespace

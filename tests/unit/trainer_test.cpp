@@ -228,6 +228,18 @@ TEST(Trainer, InBf16ItLearnsWhatItLearnsInFp32AndWritesFp32) {
   EXPECT_EQ(whole, half.model->weights().value()->size());
 }
 
+// Emulated on most processors: two epochs of three steps, some of which overflow and are left out.
+TEST(Trainer, InFp16ItLearnsWithAScaledLoss) {
+  const testing::Settings settings = {{"epochs", "2"}, {"hflip", "0"}, {"lr", "0.05"}};
+  TrainSpec spec = texture_training(settings, 48);
+  const TrainOutcome plain = trained(spec);
+  spec.recipe.precision = TrainPrecision::Fp16;
+  const TrainOutcome half = trained(spec);
+  ASSERT_TRUE(plain.model && half.model);
+  EXPECT_FALSE(different_tensors(*plain.model, *half.model).empty());
+  EXPECT_LT(half.history[2].train_loss, half.history[1].train_loss);
+}
+
 TEST(Trainer, OddDataIsHandledAndSaid) {
   TrainSpec spec = texture_training({{"epochs", "1"}, {"batch-size", "4"}}, 5);  // the last batch holds one picture
   spec.train = testing::texture_dataset(5, 1, 32, {"a", "b", "c", "d", "e", "f"});

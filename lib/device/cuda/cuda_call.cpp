@@ -69,7 +69,10 @@ Status PinnedMemory::allocate(size_t bytes) {
 
 Status CudaStream::create() {
   if (stream_) return Status::success();
-  Status status = cuda_status("making a stream on the GPU", cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+  int least = 0, greatest = 0;
+  cudaError_t code = cudaDeviceGetStreamPriorityRange(&least, &greatest);
+  if (code == cudaSuccess) code = cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, greatest);
+  Status status = cuda_status("making a stream on the GPU", code);
   own_ = status.ok();
   return status;
 }

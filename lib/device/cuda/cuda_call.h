@@ -65,7 +65,8 @@ class PinnedMemory {
   void* data_ = nullptr;
 };
 
-// A stream of its own that waits for no other, or one that is borrowed.
+// A stream of its own that waits for no other, of the highest priority: training beside it has the lowest. Or one that
+// is borrowed.
 class CudaStream {
  public:
   explicit CudaStream(void* borrowed) : stream_(static_cast<cudaStream_t>(borrowed)) {}

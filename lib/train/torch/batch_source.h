@@ -18,7 +18,7 @@ namespace resnetft {
 // [N, F].
 enum class Stage { Pictures, LastStage, Features };
 
-// `input` and `class_ids` (int64 [N]) have the same N, which may be 0 where nothing of it could be decoded.
+// `input` and `class_ids` (int64 [N], on the CPU) have the same N, which may be 0 where nothing of it could be decoded.
 struct TrainBatch {
   at::Tensor input;
   at::Tensor class_ids;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "train/torch/evaluate.h"
+#include "train/torch/parameters.h"
 #include "train/torch/run_context.h"
 
 namespace resnetft {
@@ -30,7 +31,8 @@ Error not_finite(const RunContext& run, const Phase& phase, const char* what) {
   std::string message = std::string(what).append(" of step ").append(std::to_string(run.steps_done + 1));
   message.append(" (epoch ").append(std::to_string(run.state.epochs + 1)).append(") is not finite");
   std::string hint = "lower --lr (now " + std::to_string(phase.recipe.lr) + ") or pass --clip-grad-norm 1";
-  if (phase.recipe.precision == TrainPrecision::Bf16) hint += ", or use --precision fp32";
+  if (phase.recipe.precision == TrainPrecision::Bf16 || phase.recipe.precision == TrainPrecision::Fp16)
+    hint += ", or use --precision fp32";
   return {ErrorCode::Internal, message, hint};
 }
 
@@ -40,7 +42,8 @@ struct EpochPlan {
   uint64_t steps;
   uint64_t accumulate;
   double plateau;
-  double begun;           // seconds() at its begin here
+  double begun;  // seconds() at its begin here
+  double waited_before;
   int64_t images_before;  // of an earlier session
   size_t images;
   bool on_features;
@@ -55,8 +58,10 @@ Result<bool> accumulate_batches(RunContext& run, const Phase& phase, PhaseParts&
   uint64_t number = state.batches;
   for (; number < end; ++number) {
     run.pause_point();
+    const double asked = run.seconds();
     Result<std::optional<TrainBatch>> batch = parts.train->next();
     if (!batch) return batch.error();
+    run.waited += run.seconds() - asked;
     if (!*batch) return Error{ErrorCode::Internal, "an epoch ended before its last batch", ""};
     MixDraw mix;
     if (parts.train->stage() == Stage::Pictures)
@@ -120,6 +125,16 @@ void tell(RunContext& run, const Phase& phase, const EpochPlan& plan) {
   run.progress(progress);
 }
 
+// A GPU does nothing meanwhile.
+void note_waiting(const RunContext& run, const EpochPlan& plan, double seconds) {
+  constexpr double kWorthANote = 0.1;
+  const double share = (run.waited - plan.waited_before) / std::max(1e-9, seconds);
+  if (device_of(*run.net).is_cpu() || plan.on_features || share < kWorthANote) return;
+  run.note("epoch " + std::to_string(run.state.epochs + 1) + ": the GPU waited " +
+           std::to_string(static_cast<int>(100 * share)) +
+           " % of the time for pictures; more --workers, --cache uint8 or --fast-decode may help");
+}
+
 }  // namespace
 
 double merit(const Recipe& recipe, const ClassificationScores& scores) {
@@ -160,6 +175,7 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
   plan.steps = (plan.batches + plan.accumulate - 1) / plan.accumulate;
   plan.plateau = plateau_of(run, phase);
   plan.begun = run.seconds();
+  plan.waited_before = run.waited;
   plan.images_before = state.images;
   plan.on_features = parts.train->stage() != Stage::Pictures;
   const uint64_t steps_before = (state.epochs - phase.first_epoch) * plan.steps;
@@ -181,6 +197,10 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
     }
     report.learning_rate = learning_rate(recipe, steps_before + step_in_epoch, plan.steps) * plan.plateau;
     step.apply(report.learning_rate);
+    if (parts.scaler && parts.scaler->has_collapsed()) {
+      run.diverged = not_finite(run, phase, "a gradient, however small the loss is scaled,");
+      return Going::Diverged;
+    }
     ++run.steps_done;
     if (run.observer.step)
       run.observer.step(report.learning_rate, (state.loss_sum - loss_before) / static_cast<double>(std::max<int64_t>(
@@ -194,6 +214,7 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
   }
   if (parts.head) parts.head->write_to_net();
   report.seconds = run.seconds() - plan.begun;
+  note_waiting(run, plan, report.seconds);
   report.on_features = plan.on_features;
   report.rate = static_cast<double>(state.images - plan.images_before) / std::max(1e-9, report.seconds);
   if (report.learning_rate == 0 && plan.steps > 0)  // a resume after the last step

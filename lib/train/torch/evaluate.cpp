@@ -14,7 +14,7 @@ namespace resnetft {
 namespace {
 
 void add_all(ClassificationMeter& meter, const at::Tensor& logits, const at::Tensor& class_ids) {
-  const at::Tensor confidences = logits.to(at::kDouble).softmax(1).contiguous();
+  const at::Tensor confidences = logits.to(at::kCPU, at::kDouble).softmax(1).contiguous();
   const double* row = confidences.const_data_ptr<double>();
   const int64_t* truth = class_ids.const_data_ptr<int64_t>();
   const size_t classes = static_cast<size_t>(confidences.size(1));

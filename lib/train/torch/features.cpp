@@ -13,6 +13,7 @@
 #include <numeric>
 
 #include "device/parallel_run.h"
+#include "train/torch/parameters.h"
 
 namespace resnetft {
 namespace {
@@ -105,13 +106,13 @@ class RowSource : public BatchSource {
 
 std::vector<int64_t> row_shape(const ResNet& net, Stage stage, int width, int height) {
   const c10::InferenceMode inference;
-  const at::Tensor output = run_stage(net, stage, at::zeros({1, 3, height, width}));
+  const at::Tensor output = run_stage(net, stage, at::zeros({1, 3, height, width}, at::TensorOptions(device_of(net))));
   if (stage == Stage::Features) return {output.size(1)};
   return {output.size(2), output.size(3), output.size(1)};
 }
 
 void keep(const at::Tensor& output, Stage stage, const Batch& batch, FeatureRows& computed) {
-  at::Tensor rows = output.to(at::kFloat);
+  at::Tensor rows = output.to(at::kCPU, at::kFloat);
   rows = (stage == Stage::LastStage ? rows.permute({0, 2, 3, 1}) : rows).contiguous();
   const size_t floats = static_cast<size_t>(rows.numel()) / batch.indexes.size();
   for (size_t i = 0; i < batch.indexes.size(); ++i) {
@@ -137,7 +138,7 @@ Status compute(FeatureRows& computed, const ResNet& net, Stage stage, BatchLoade
       const at::Tensor pictures =
           at::from_blob(batch->pictures.data(), {count, spec.output.crop_height, spec.output.crop_width, 3}, at::kFloat)
               .permute({0, 3, 1, 2});
-      keep(run_stage(net, stage, pictures), stage, *batch, computed);
+      keep(run_stage(net, stage, pictures.to(device_of(net))), stage, *batch, computed);
     }
     done += batch->indexes.size();
     if (!pause(done)) return Error{ErrorCode::Cancelled, "computing features was stopped", ""};

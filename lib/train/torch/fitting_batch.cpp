@@ -15,22 +15,24 @@
 namespace resnetft {
 namespace {
 
-at::Tensor empty_pictures(uint32_t count, const PreprocessSpec& spec) {
-  return at::zeros({static_cast<int64_t>(count), spec.crop_height, spec.crop_width, 3}).permute({0, 3, 1, 2});
+at::Tensor empty_pictures(const ResNet& net, uint32_t count, const PreprocessSpec& spec) {
+  return at::zeros({static_cast<int64_t>(count), spec.crop_height, spec.crop_width, 3},
+                   at::TensorOptions(device_of(net)))
+      .permute({0, 3, 1, 2});
 }
 
 // As compute_features() and evaluate() do.
 void judge_once(ResNet& net, uint32_t count, const PreprocessSpec& spec) {
   const EvaluationMode evaluation(net);
   const c10::InferenceMode inference;
-  net.forward(empty_pictures(count, spec));
+  net.forward(empty_pictures(net, count, spec));
 }
 
 void learn_once(const RunContext& run, const Recipe& recipe, uint32_t count) {
   ParameterOptimizer optimizer(recipe, parameter_groups(*run.net, recipe));
   TrainStep step(*run.net, optimizer, recipe, {});
   const at::Tensor class_ids = at::zeros({static_cast<int64_t>(count)}, at::kLong);
-  step.accumulate(Stage::Pictures, {empty_pictures(count, training_output(run)), class_ids}, {});
+  step.accumulate(Stage::Pictures, {empty_pictures(*run.net, count, training_output(run)), class_ids}, {});
   optimizer.zero_gradients();
 }
 

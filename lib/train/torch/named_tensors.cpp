@@ -30,9 +30,15 @@ bool all_finite(const NamedTensors& tensors) {
   });
 }
 
+NamedTensors on_cpu(const NamedTensors& tensors) {
+  NamedTensors moved;
+  for (const auto& [name, tensor] : tensors) moved.emplace(name, tensor.to(at::kCPU));
+  return moved;
+}
+
 FloatWeights to_float_weights(const NamedTensors& tensors) {
   FloatWeights weights;
-  for (const auto& [name, tensor] : tensors) {
+  for (const auto& [name, tensor] : on_cpu(tensors)) {
     const float* values = tensor.const_data_ptr<float>();
     weights[name] = {tensor.sizes().vec(), std::vector<float>(values, values + tensor.numel())};
   }
@@ -48,13 +54,17 @@ void append_tensors(const NamedTensors& tensors, const std::string& prefix, std:
 }
 
 Status restore_tensors(const Weights& weights, const std::string& prefix, const NamedTensors& tensors) {
+  const c10::NoGradGuard no_grad;
   for (const auto& [name, tensor] : tensors) {
     const std::string full = std::string(prefix).append("/").append(name);
     const auto found = std::ranges::find(weights.tensors, full, &Tensor::name);
     if (found == weights.tensors.end() || found->dtype != DType::F32 || tensor.sizes() != at::IntArrayRef(found->shape))
       return Error{ErrorCode::CorruptFile, "the checkpoint has no fitting tensor '" + full + "'",
                    "resume from an older checkpoint, or begin without --resume"};
-    if (!found->bytes.empty()) std::memcpy(tensor.mutable_data_ptr(), found->bytes.data(), found->bytes.size());
+    if (found->bytes.empty()) continue;
+    const at::Tensor values = at::empty(found->shape);
+    std::memcpy(values.mutable_data_ptr(), found->bytes.data(), found->bytes.size());
+    tensor.copy_(values);
   }
   return Status::success();
 }

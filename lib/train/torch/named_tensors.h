@@ -13,15 +13,17 @@
 
 namespace resnetft {
 
-using NamedTensors = std::map<std::string, at::Tensor>;  // contiguous float32 on the CPU
+using NamedTensors = std::map<std::string, at::Tensor>;  // contiguous float32
 
 NamedTensors clone_all(const NamedTensors& tensors);
 // Copies values from the tensors of the same names.
 void copy_all(const NamedTensors& src, const NamedTensors& dst);
 bool all_finite(const NamedTensors& tensors);
+// Themselves, or copies of those that are elsewhere.
+NamedTensors on_cpu(const NamedTensors& tensors);
 FloatWeights to_float_weights(const NamedTensors& tensors);
 
-// Appends them as PREFIX/NAME; the bytes are borrowed.
+// Appends them as PREFIX/NAME; the bytes are borrowed from tensors on the CPU.
 void append_tensors(const NamedTensors& tensors, const std::string& prefix, std::vector<Tensor>& list);
 // Fills them from PREFIX/NAME. CorruptFile where one is missing or of another shape.
 Status restore_tensors(const Weights& weights, const std::string& prefix, const NamedTensors& tensors);

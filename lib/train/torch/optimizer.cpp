@@ -23,8 +23,10 @@ std::vector<at::Tensor> zeros_like_all(const std::vector<at::Tensor>& tensors) {
 }  // namespace
 
 ParameterOptimizer::ParameterOptimizer(const Recipe& recipe, std::vector<ParameterGroup> groups)
-    : kind_(recipe.opt), momentum_(recipe.momentum), steps_(at::zeros({1})) {
+    : kind_(recipe.opt), momentum_(recipe.momentum) {
   const c10::NoGradGuard no_grad;
+  const at::Device device = groups.empty() ? at::Device(at::kCPU) : groups.front().parameters.at(0).device();
+  steps_ = at::zeros({1}, at::TensorOptions(device));
   for (ParameterGroup& what : groups) {
     Group group{std::move(what), {}, {}};
     group.first = zeros_like_all(group.what.parameters);

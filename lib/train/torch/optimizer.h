@@ -48,7 +48,7 @@ class ParameterOptimizer {
   Optimizer kind_;
   double momentum_;
   std::vector<Group> groups_;
-  at::Tensor steps_;  // float32 [1], as the fused kernels want it; exact up to 2^24
+  at::Tensor steps_;  // float32 [1] beside the parameters, as the fused kernels want it; exact up to 2^24
 };
 
 // Scales gradients so that the norm of all of them is at most `max_norm`, as clip_grad_norm_. Returns the norm before.

@@ -87,6 +87,8 @@ std::vector<ParameterGroup> parameter_groups(const ResNet& net, const Recipe& re
   return list;
 }
 
+at::Device device_of(const ResNet& net) { return net.named_parameters()[net.head_name() + ".weight"].device(); }
+
 std::map<std::string, at::Tensor> tensors_of(const ResNet& net) {
   std::map<std::string, at::Tensor> tensors;
   for (const auto& item : net.named_parameters()) tensors.emplace(item.key(), item.value().detach());

@@ -40,6 +40,9 @@ class EvaluationMode {
 // Bao et al. 2022).
 std::vector<ParameterGroup> parameter_groups(const ResNet& net, const Recipe& recipe);
 
+// Where the net's numbers are.
+at::Device device_of(const ResNet& net);
+
 // Parameters and buffers by name, without gradients: views.
 std::map<std::string, at::Tensor> tensors_of(const ResNet& net);
 

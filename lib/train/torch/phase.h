@@ -9,6 +9,7 @@
 #include "model/torch/resnet.h"
 #include "train/torch/batch_source.h"
 #include "train/torch/ema.h"
+#include "train/torch/loss_scaler.h"
 #include "train/torch/optimizer.h"
 #include "train/torch/standardized_head.h"
 #include "train/torch/step.h"
@@ -29,6 +30,7 @@ struct PhaseParts {
   std::optional<StandardizedHead> head;  // where it learns on cached features
   std::unique_ptr<ParameterOptimizer> optimizer;
   std::optional<WeightAverage> average;
+  std::optional<LossScaler> scaler;  // where gradients are float16
   std::unique_ptr<BatchSource> train;
   std::unique_ptr<BatchSource> validation;
 };

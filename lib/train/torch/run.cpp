@@ -7,18 +7,22 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "device/thread_budget.h"
 #include "device/torch/guarded.h"
+#include "device/torch/torch_device.h"
 #include "model/model_card.h"
 #include "model/normalization.h"
 #include "train/recipe_table.h"
+#include "train/torch/device_source.h"
 #include "train/torch/evaluate.h"
 #include "train/torch/fitting_batch.h"
 #include "train/torch/parameters.h"
+#include "train/torch/process_flags.h"
 #include "train/torch/run_context.h"
 #include "train/torch/sources.h"
 #include "train/torch/start.h"
@@ -40,6 +44,11 @@ Status check(const TrainSpec& spec) {
   if (recipe.trainable == Trainable::Auto || recipe.cache == CacheKind::Auto || recipe.crop_is_auto ||
       recipe.epochs == kAutoEpochs || (recipe.lr <= 0 && !rate_follows_features(recipe)))
     return wrong("the recipe still says auto", "call resolve_recipe() first");
+  if (recipe.precision == TrainPrecision::Tf32 && !spec.device.cuda)
+    return wrong("tf32 is arithmetic of a GPU", "use --precision fp32 on the CPU");
+  if (recipe.deterministic && spec.device.cuda && !std::getenv("CUBLAS_WORKSPACE_CONFIG"))
+    return wrong("deterministic training on a GPU needs CUBLAS_WORKSPACE_CONFIG in the environment",
+                 "set it to :4096:8 before the process starts");
   if (spec.train_features.empty()) return Status::success();
   if (spec.train_features.size() != spec.train->size() || spec.validation_features.size() != spec.validation->size())
     return wrong("there are not as many features as pictures", "give features of every picture, or none");
@@ -72,7 +81,8 @@ RunIdentity identity_of(const RunContext& run) {
   identity.machine = {{"LibTorch", TORCH_VERSION},
                       {"compiler", __VERSION__},
                       {"processor", processor_family()},
-                      {"threads", std::to_string(run.spec.recipe.threads)}};
+                      {"threads", std::to_string(run.spec.recipe.threads)},
+                      {"device", run.spec.device.cuda ? "cuda" : "cpu"}};
   return identity;
 }
 
@@ -93,20 +103,6 @@ void note_odd_classes(const RunContext& run) {
              " training pictures");
 }
 
-// LibTorch's flag, which is the process's, while it lives.
-class DeterministicAlgorithms {
- public:
-  explicit DeterministicAlgorithms(bool on) : was_on_(at::globalContext().deterministicAlgorithms()) {
-    if (on) at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-  }
-  ~DeterministicAlgorithms() { at::globalContext().setDeterministicAlgorithms(was_on_, /*warn_only=*/false); }
-  DeterministicAlgorithms(const DeterministicAlgorithms&) = delete;
-  DeterministicAlgorithms& operator=(const DeterministicAlgorithms&) = delete;
-
- private:
-  bool was_on_;
-};
-
 LossSpec loss_spec(const RunContext& run) {
   const std::vector<float> weights = class_weights(run.spec.recipe.class_weights, class_counts_of(*run.spec.train));
   LossSpec loss{run.spec.recipe.label_smoothing};
@@ -116,8 +112,8 @@ LossSpec loss_spec(const RunContext& run) {
 
 class Run {
  public:
-  Run(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop)
-      : run_(spec, observer, std::move(stop)) {}
+  Run(const TrainSpec& spec, const at::Device& device, const TrainObserver& observer, std::stop_token stop)
+      : run_(spec, observer, std::move(stop)), device_(device) {}
 
   std::string advice_when_out_of_memory() const { return resnetft::advice_when_out_of_memory(run_); }
 
@@ -143,17 +139,26 @@ class Run {
     Result<StartingNet> start = start_net(run_.spec, note);
     if (!start) return start.error();
     run_.net = start->net;
+    run_.net->to(device_);
     run_.net->set_pause_hook([this] { run_.pause_point(); });
     run_.card = start->card;
     run_.tensors = tensors_of(*run_.net);
     has_head_ = start->has_head;
     run_.identity = identity_of(run_);
     note_odd_classes(run_);
-    if (run_.spec.recipe.precision == TrainPrecision::Bf16 && !__builtin_cpu_supports("avx512bf16"))
-      run_.note("this processor has no bfloat16 arithmetic, which is emulated: fp32 is faster");
+    note_emulation();
     if (!run_.spec.resume_file.empty()) return resume();
     ThreadBudget(static_cast<int>(run_.spec.recipe.threads)).apply();
     return run_.spec.recipe.adapt_norm > 0 ? adapt() : Status::success();
+  }
+
+  void note_emulation() const {
+    if (run_.spec.device.cuda) return;
+    const TrainPrecision precision = run_.spec.recipe.precision;
+    if (precision == TrainPrecision::Bf16 && !__builtin_cpu_supports("avx512bf16"))
+      run_.note("this processor has no bfloat16 arithmetic, which is emulated: fp32 is faster");
+    if (precision == TrainPrecision::Fp16 && !__builtin_cpu_supports("avx512fp16"))
+      run_.note("this processor has no float16 arithmetic, which is emulated: fp32 is faster");
   }
 
   Status resume() {
@@ -191,10 +196,11 @@ class Run {
     }
     LoaderSpec loader = loader_spec(run_, run_.spec.train, training_output(run_), std::nullopt);
     loader.cache = PixelCache::None;
-    Result<std::unique_ptr<BatchSource>> source = picture_source(loader, run_.corrupt);
-    if (!source) return source.error();
-    (*source)->start(shuffled_order(run_.spec.train->size(), run_.spec.recipe.seed, 0), 0, 0);
-    return adapt_statistics(*run_.net, **source, run_.spec.recipe.adapt_norm);
+    Result<std::unique_ptr<BatchSource>> pictures = picture_source(loader, run_.corrupt);
+    if (!pictures) return pictures.error();
+    const std::unique_ptr<BatchSource> source = on_device(std::move(*pictures), device_);
+    source->start(shuffled_order(run_.spec.train->size(), run_.spec.recipe.seed, 0), 0, 0);
+    return adapt_statistics(*run_.net, *source, run_.spec.recipe.adapt_norm);
   }
 
   // Whether the checkpoint stands inside this phase, so that optimiser and average belong to it.
@@ -206,8 +212,16 @@ class Run {
     if (parts.head)
       if (Status good = restore_tensors(checkpoint_->tensors, "head", parts.head->state()); !good) return good;
     if (Status good = restore_tensors(checkpoint_->tensors, "optimizer", parts.optimizer->state()); !good) return good;
-    if (!parts.average) return Status::success();
-    return restore_tensors(checkpoint_->tensors, "ema", parts.average->tensors());
+    if (parts.average)
+      if (Status good = restore_tensors(checkpoint_->tensors, "ema", parts.average->tensors()); !good) return good;
+    return parts.scaler ? restore(*parts.scaler) : Status::success();
+  }
+
+  Status restore(LossScaler& scaler) {
+    const NamedTensors state = scaler.state();
+    if (Status good = restore_tensors(checkpoint_->tensors, "scaler", state); !good) return good;
+    scaler.restore(state);
+    return Status::success();
   }
 
   Result<Going> run_phase(Phase& phase) {
@@ -223,6 +237,7 @@ class Run {
     if (parts.head) parts.head->replace_in(groups);
     parts.optimizer = std::make_unique<ParameterOptimizer>(phase.recipe, std::move(groups));
     if (phase.recipe.model_ema) parts.average.emplace(run_.tensors);
+    if (phase.recipe.precision == TrainPrecision::Fp16 && !parts.head) parts.scaler.emplace(device_);
     if (resumes_in(phase)) {
       if (Status good = restore(parts); !good) return good.error();
     } else {
@@ -294,7 +309,8 @@ class Run {
   }
 
   Result<Going> run_epochs(const Phase& phase, PhaseParts& parts) {
-    TrainStep step(*run_.net, *parts.optimizer, phase.recipe, loss_spec(run_), {}, parts.head ? &*parts.head : nullptr);
+    TrainStep step(*run_.net, *parts.optimizer, phase.recipe, loss_spec(run_), {},
+                   {parts.head ? &*parts.head : nullptr, parts.scaler ? &*parts.scaler : nullptr});
     while (run_.state.epochs < phase.last_epoch()) {
       EpochReport report;
       Result<Going> going = train_epoch(run_, phase, parts, step, report);
@@ -349,6 +365,7 @@ class Run {
   }
 
   RunContext run_;
+  at::Device device_;
   bool has_head_ = false, stopped_early_ = false;
   Going going_ = Going::On;
   std::optional<Checkpoint> checkpoint_;  // until the phase that it stands in has taken its state
@@ -358,9 +375,19 @@ class Run {
 
 Result<TrainOutcome> run_training(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop) {
   return guarded("training", [&]() -> Result<TrainOutcome> {
+    const Result<at::Device> device = torch_device(spec.device);
+    if (!device) return device.error();
+    return run_training_on(*device, spec, observer, std::move(stop));
+  });
+}
+
+Result<TrainOutcome> run_training_on(const at::Device& device, const TrainSpec& spec, const TrainObserver& observer,
+                                     std::stop_token stop) {
+  return guarded("training", [&]() -> Result<TrainOutcome> {
     if (const Status good = check(spec); !good) return good.error();
-    const DeterministicAlgorithms deterministic(spec.recipe.deterministic);
-    Run run(spec, observer, std::move(stop));
+    const ProcessFlags flags(spec.recipe, device);
+    const BackgroundStream stream(device);
+    Run run(spec, device, observer, std::move(stop));
     Result<TrainOutcome> outcome = guarded("training", [&] { return run.perform(); });
     if (outcome || outcome.error().code != ErrorCode::OutOfMemory) return outcome;
     return Error{ErrorCode::OutOfMemory, outcome.error().message, run.advice_when_out_of_memory()};

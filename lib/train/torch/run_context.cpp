@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "train/torch/run_context.h"
 
+#include <deque>
+
 namespace resnetft {
 
 RunContext::RunContext(const TrainSpec& asked, const TrainObserver& told, std::stop_token stop)
@@ -53,13 +55,19 @@ void RunContext::progress(const TrainProgress& progress) {
 Status RunContext::save(const PhaseParts& parts) const {
   if (spec.checkpoint_folder.empty()) return Status::success();
   std::vector<Tensor> list;
-  const NamedTensors head = parts.head ? parts.head->state() : NamedTensors();
-  append_tensors(head, "head", list);
-  if (parts.head) parts.head->write_to_net();
-  append_tensors(tensors, "net", list);
-  append_tensors(best, "best", list);
-  append_tensors(parts.optimizer->state(), "optimizer", list);
-  if (parts.average) append_tensors(parts.average->tensors(), "ema", list);
+  std::deque<NamedTensors> kept;
+  const auto append = [&](const NamedTensors& named, const char* prefix) {
+    append_tensors(kept.emplace_back(on_cpu(named)), prefix, list);
+  };
+  if (parts.head) {
+    append(parts.head->state(), "head");
+    parts.head->write_to_net();
+  }
+  append(tensors, "net");
+  append(best, "best");
+  append(parts.optimizer->state(), "optimizer");
+  if (parts.average) append(parts.average->tensors(), "ema");
+  if (parts.scaler) append(parts.scaler->state(), "scaler");
   RunState now = state;
   now.seconds += seconds();
   now.corrupt = corrupt.names();

@@ -60,7 +60,8 @@ class RunContext {
   std::optional<Error> diverged;  // set with Going::Diverged
   uint64_t steps_done = 0;        // of the optimiser, over the run
   CorruptLog corrupt;
-  Work computed;  // of features
+  Work computed;      // of features
+  double waited = 0;  // seconds for batches to learn from
 
   // Keeps the rate that followed from features.
   void resolve_rate(double rate);

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "train/torch/device_source.h"
 #include "train/torch/features.h"
+#include "train/torch/parameters.h"
 
 namespace resnetft {
 namespace {
@@ -58,9 +60,11 @@ std::unique_ptr<BatchSource> source_of(const RunContext& run, Stage stage, Featu
 }
 
 void open_rows(RunContext& run, Stage stage, FeatureRows learned, FeatureRows judged, PhaseParts& parts) {
+  const at::Device device = device_of(*run.net);
   if (stage == Stage::Features) parts.head.emplace(*run.net, standardize(learned));
   parts.train = source_of(run, stage, std::move(learned));
-  parts.validation = source_of(run, stage, std::move(judged));
+  if (!parts.head) parts.train = on_device(std::move(parts.train), device);
+  parts.validation = on_device(source_of(run, stage, std::move(judged)), device);
 }
 
 Status open_features(RunContext& run, Stage stage, PhaseParts& parts) {
@@ -76,11 +80,11 @@ Status open_pictures(RunContext& run, const Phase& phase, PhaseParts& parts) {
   Result<std::unique_ptr<BatchSource>> learned =
       picture_source(loader_spec(run, run.spec.train, training_output(run), phase.recipe.augment), run.corrupt);
   if (!learned) return learned.error();
-  parts.train = std::move(*learned);
+  parts.train = on_device(std::move(*learned), device_of(*run.net));
   Result<std::unique_ptr<BatchSource>> judged =
       picture_source(loader_spec(run, run.spec.validation, run.card.preprocess, std::nullopt), run.corrupt);
   if (!judged) return judged.error();
-  parts.validation = std::move(*judged);
+  parts.validation = on_device(std::move(*judged), device_of(*run.net));
   return Status::success();
 }
 

@@ -85,9 +85,9 @@ StandardizedHead::StandardizedHead(ResNet& net, FeatureScale scale) : scale_(std
   const auto parameters = net.named_parameters();
   net_weight_ = parameters[name_ + ".weight"].detach();
   net_bias_ = parameters[name_ + ".bias"].detach();
-  const at::Tensor plain = net_weight_.to(at::kDouble);
+  const at::Tensor plain = net_weight_.to(at::kCPU, at::kDouble);
   weight_ = (plain * scale_.deviation).to(at::kFloat).contiguous();
-  bias_ = (net_bias_.to(at::kDouble) + plain.mv(scale_.mean)).to(at::kFloat).contiguous();
+  bias_ = (net_bias_.to(at::kCPU, at::kDouble) + plain.mv(scale_.mean)).to(at::kFloat).contiguous();
   for (at::Tensor* learned : {&weight_, &bias_}) learned->set_requires_grad(true);
 }
 

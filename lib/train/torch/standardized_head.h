@@ -23,7 +23,7 @@ struct FeatureScale {
 // Brings each column of the rows to mean 0 and deviation 1, in place; one that hardly varies is not blown up.
 FeatureScale standardize(FeatureRows& rows);
 
-// Borrows the net. For one thread; throws as LibTorch does.
+// Learns on the CPU, wherever the net is. Borrows the net. For one thread; throws as LibTorch does.
 class StandardizedHead {
  public:
   // Gives on standardised features the logits that the net's head gives on plain ones.

@@ -15,28 +15,30 @@
 namespace resnetft {
 namespace {
 
-// Convolutions and matrix products in bfloat16 while it lives (torch.autocast).
+// Convolutions and matrix products in 16 bits while it lives (torch.autocast).
 class Autocast {
  public:
-  explicit Autocast(TrainPrecision precision) : on_(precision == TrainPrecision::Bf16) {
+  Autocast(TrainPrecision precision, at::DeviceType device)
+      : on_(precision == TrainPrecision::Bf16 || precision == TrainPrecision::Fp16), device_(device) {
     if (!on_) return;
-    at::autocast::set_autocast_enabled(at::kCPU, true);
-    at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+    at::autocast::set_autocast_enabled(device_, true);
+    at::autocast::set_autocast_dtype(device_, precision == TrainPrecision::Bf16 ? at::kBFloat16 : at::kHalf);
   }
   ~Autocast() {
     if (!on_) return;
     at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(at::kCPU, false);
+    at::autocast::set_autocast_enabled(device_, false);
   }
   Autocast(const Autocast&) = delete;
   Autocast& operator=(const Autocast&) = delete;
 
  private:
   bool on_;
+  at::DeviceType device_;
 };
 
 int64_t count_correct(const at::Tensor& logits, const at::Tensor& class_ids) {
-  const at::Tensor rows = logits.detach().to(at::kFloat).contiguous();
+  const at::Tensor rows = logits.detach().to(at::kCPU, at::kFloat).contiguous();
   const float* row = rows.const_data_ptr<float>();
   const int64_t* truth = class_ids.const_data_ptr<int64_t>();
   const int64_t classes = rows.size(1);
@@ -61,17 +63,19 @@ at::Tensor logits_from(const ResNet& net, Stage stage, const at::Tensor& input) 
 }
 
 TrainStep::TrainStep(ResNet& net, ParameterOptimizer& optimizer, const Recipe& recipe, LossSpec loss,
-                     AllReduce all_reduce, const StandardizedHead* head)
+                     AllReduce all_reduce, const StepParts& parts)
     : net_(net),
       optimizer_(optimizer),
       recipe_(recipe),
       loss_(std::move(loss)),
       all_reduce_(std::move(all_reduce)),
+      scaler_(parts.scaler),
       sums_(recipe.grad_accum_steps > 1 || all_reduce_) {
   const auto parameters = net.named_parameters();
-  head_weight_ = head ? head->weight() : parameters[net.head_name() + ".weight"];
-  head_bias_ = head ? head->bias() : parameters[net.head_name() + ".bias"];
+  head_weight_ = parts.head ? parts.head->weight() : parameters[net.head_name() + ".weight"];
+  head_bias_ = parts.head ? parts.head->bias() : parameters[net.head_name() + ".bias"];
   classes_ = head_bias_.size(0);
+  if (loss_.class_weights.defined()) loss_.class_weights = loss_.class_weights.to(head_bias_.device());
 }
 
 StepSums TrainStep::accumulate(Stage stage, TrainBatch batch, const MixDraw& mix) {
@@ -79,6 +83,7 @@ StepSums TrainStep::accumulate(Stage stage, TrainBatch batch, const MixDraw& mix
   const ParallelRun parallel;
   at::Tensor targets = batch.class_ids;
   if (mix.kind != MixKind::None) targets = apply_mix(mix, batch.input, batch.class_ids, classes_);
+  targets = targets.to(batch.input.device());
   return stage == Stage::Features ? in_closed_form(batch.input, targets, batch.class_ids)
                                   : by_autograd(stage, batch.input, targets, batch.class_ids);
 }
@@ -90,14 +95,15 @@ StepSums TrainStep::by_autograd(Stage stage, const at::Tensor& input, const at::
   if (count == 1) running_statistics.emplace(net_);
   at::Tensor logits;
   {
-    const Autocast autocast(recipe_.precision);
+    const Autocast autocast(recipe_.precision, input.device().type());
     logits = logits_from(net_, stage, input);
   }
   const at::Tensor loss = cross_entropy(logits.to(at::kFloat), targets, loss_);
   const double mean = loss.item<double>();
   const StepSums sums{mean * static_cast<double>(count), count_correct(logits, class_ids), count};
   if (!std::isfinite(mean)) return sums;
-  (sums_ ? loss * static_cast<double>(count) : loss).backward();
+  const at::Tensor total = sums_ ? loss * static_cast<double>(count) : loss;
+  (scaler_ ? scaler_->scaled(total) : total).backward();
   images_ += count;
   return sums;
 }
@@ -128,7 +134,7 @@ void TrainStep::apply(double learning_rate) {
     images_ = static_cast<int64_t>(gradients.back().item<double>());
     gradients.pop_back();
   }
-  if (images_ > 0) {
+  if (images_ > 0 && (!scaler_ || scaler_->unscale(gradients))) {
     if (sums_)
       for (at::Tensor& gradient : gradients) gradient.div_(static_cast<double>(images_));
     if (recipe_.clip_grad_norm > 0) clip_gradients(gradients, recipe_.clip_grad_norm);

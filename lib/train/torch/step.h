@@ -9,6 +9,7 @@
 #include "model/torch/resnet.h"
 #include "train/torch/batch_source.h"
 #include "train/torch/loss.h"
+#include "train/torch/loss_scaler.h"
 #include "train/torch/mix.h"
 #include "train/torch/optimizer.h"
 #include "train/torch/standardized_head.h"
@@ -28,17 +29,23 @@ struct StepSums {
   int64_t images = 0;
 };
 
-// For one thread. Throws as LibTorch does. Borrows net, optimizer and, where features are standardised, the head that
-// learns on them.
+// What a step may use besides, borrowed.
+struct StepParts {
+  const StandardizedHead* head = nullptr;  // learns on standardised features
+  LossScaler* scaler = nullptr;            // of gradients in float16
+};
+
+// For one thread. Throws as LibTorch does. Borrows net and optimizer.
 class TrainStep {
  public:
   TrainStep(ResNet& net, ParameterOptimizer& optimizer, const Recipe& recipe, LossSpec loss, AllReduce all_reduce = {},
-            const StandardizedHead* head = nullptr);
+            const StepParts& parts = {});
 
   // Adds a batch's gradients. Where the loss is not finite, nothing is added and `loss` is what it is. A batch of one
   // picture is judged by the running statistics: one value has no variance.
   StepSums accumulate(Stage stage, TrainBatch batch, const MixDraw& mix);
-  // Reduces, divides by the pictures, clips, and lets the optimiser step.
+  // Reduces, divides by the pictures, clips, and lets the optimiser step; with a scaler, only where every gradient is
+  // finite.
   void apply(double learning_rate);
   // Forgets the gradients that accumulate() added.
   void abandon();
@@ -52,6 +59,7 @@ class TrainStep {
   const Recipe& recipe_;
   LossSpec loss_;
   AllReduce all_reduce_;
+  LossScaler* scaler_;
   bool sums_;  // gradients are sums over pictures until apply() divides them
   int64_t images_ = 0;
   int64_t classes_;

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// Asks through LibTorch's own tables, which need none of CUDA's headers: the module is built without them.
+#include "device/torch/torch_device.h"
+
+#include <ATen/Context.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <dlfcn.h>
+
+#include <filesystem>
+#include <string>
+
+namespace resnetft {
+namespace {
+
+constexpr const char* kCudaHalf = "libtorch_cuda.so";
+
+Error unavailable(const Device& device, const std::string& reason, const std::string& hint) {
+  return {ErrorCode::DeviceUnavailable, "device '" + device_name(device) + "': " + reason, hint};
+}
+
+// Beside the half that is in the process. Its kernels make themselves known to LibTorch; it is never closed.
+Status open_cuda_half(const Device& device) {
+  Dl_info libtorch;
+  std::string path = kCudaHalf;
+  if (dladdr(reinterpret_cast<void*>(&at::globalContext), &libtorch) != 0)
+    path = std::filesystem::path(libtorch.dli_fname).replace_filename(kCudaHalf).string();
+  if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) return Status::success();
+  const char* reason = dlerror();
+  return unavailable(device, std::string("LibTorch's CUDA half does not open: ") + (reason ? reason : path),
+                     "run tools/setup.sh --cuda, or use device cpu");
+}
+
+}  // namespace
+
+Result<at::Device> torch_device(const Device& device) {
+  if (!device.cuda) return at::Device(at::kCPU);
+  if (const Status opened = open_cuda_half(device); !opened) return opened.error();
+  const int count = c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount();
+  if (device.ordinal >= count)
+    return unavailable(device, "LibTorch finds " + std::to_string(count) + (count == 1 ? " GPU" : " GPUs"),
+                       "see ft-tool devices, or use device cpu");
+  // LibTorch asks once whether there is CUDA, at the latest in its first convolution, and stays with the answer.
+  if (!at::hasCUDA())
+    return unavailable(device, "LibTorch has worked in this process before its CUDA half was opened",
+                       "start the process anew, and let what uses the GPU begin first");
+  return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device.ordinal));
+}
+
+BackgroundStream::BackgroundStream(const at::Device& device) {
+  if (device.is_cpu()) return;
+  const c10::impl::VirtualGuardImpl devices(device.type());
+  guard_.emplace(devices.getStreamFromGlobalPool(device, /*isHighPriority=*/false));
+}
+
+}  // namespace resnetft

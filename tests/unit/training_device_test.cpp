@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// Training on a device that is not the CPU, with a stand-in whose numbers are the CPU's.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <thread>
+
+#include "tests/support/stand_in_device.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/training.h"
+#include "train/checkpoint.h"
+#include "train/torch/run.h"
+
+namespace resnetft {
+namespace {
+
+using testing::Settings;
+using testing::texture_training;
+
+TrainOutcome trained_on_stand_in(const TrainSpec& spec, std::stop_token stop = {}, const TrainObserver& observer = {}) {
+  Result<TrainOutcome> outcome = run_training_on(testing::stand_in_device(), spec, observer, std::move(stop));
+  if (!outcome) {
+    ADD_FAILURE() << to_string(outcome.error());
+    return {};
+  }
+  return std::move(*outcome);
+}
+
+struct Case {
+  const char* name;
+  Settings settings;
+};
+
+TEST(TrainingDevice, EveryKindOfRunLearnsThereWhatItLearnsOnTheCpu) {
+  const Case cases[] = {
+      {"all", {}},
+      {"with everything",
+       {{"opt", "adamw"},
+        {"model-ema", "true"},
+        {"model-ema-steps", "2"},
+        {"mixup-alpha", "0.2"},
+        {"cutmix-alpha", "1"},
+        {"clip-grad-norm", "1"},
+        {"grad-accum-steps", "2"},
+        {"label-smoothing", "0.1"},
+        {"class-weights", "inverse"}}},
+      {"a head on features", {{"trainable", "head"}, {"cache", "features"}}},
+      {"a head on pictures", {{"trainable", "head"}}},
+      {"the last stage on cached features", {{"trainable", "layer4"}, {"cache", "features"}}},
+      {"head-epochs", {{"head-epochs", "1"}, {"opt", "sgd-nesterov"}}},
+      {"adapted statistics", {{"adapt-norm", "32"}, {"norm", "frozen"}}},
+  };
+  for (const Case& c : cases) {
+    const TrainSpec spec = texture_training(c.settings, 48);
+    const TrainOutcome here = testing::trained(spec), there = trained_on_stand_in(spec);
+    ASSERT_TRUE(here.model && there.model) << c.name;
+    EXPECT_EQ(testing::different_tensors(*here.model, *there.model), std::vector<std::string>()) << c.name;
+  }
+}
+
+// LibTorch puts group normalisation together from other operators there.
+TEST(TrainingDevice, LayerNormalisationLearnsThereUpToRounding) {
+  const TrainSpec spec = texture_training({{"norm", "layer"}}, 48);
+  const TrainOutcome here = testing::trained(spec), there = trained_on_stand_in(spec);
+  ASSERT_EQ(here.history.size(), there.history.size());
+  for (size_t i = 0; i < here.history.size(); ++i)
+    EXPECT_NEAR(here.history[i].train_loss, there.history[i].train_loss, 1e-3 * here.history[i].train_loss) << i;
+}
+
+TEST(TrainingDevice, ACheckpointOfOneDeviceGoesOnOnAnother) {
+  const testing::TemporaryFolder folder;
+  TrainSpec spec =
+      texture_training({{"model-ema", "true"}, {"checkpoint-interval", "1"}, {"checkpoint-hist", "100"}}, 48);
+  spec.checkpoint_folder = folder.file("checkpoints");
+  const TrainOutcome whole = testing::trained(spec);
+  for (const char* step : {"2", "5"}) {
+    TrainSpec rest = spec;
+    rest.checkpoint_folder.clear();
+    rest.resume_file = spec.checkpoint_folder + "/checkpoint-000000000" + step + ".safetensors";
+    const TrainOutcome resumed = trained_on_stand_in(rest);
+    ASSERT_TRUE(resumed.model) << step;
+    EXPECT_EQ(testing::different_tensors(*whole.model, *resumed.model), std::vector<std::string>()) << step;
+  }
+}
+
+// The backward pass runs on a thread of the device's there.
+TEST(TrainingDevice, AStopInsideAStepEndsTheRun) {
+  for (const int pause : {1, 4, 14, 27, 31}) {
+    std::stop_source stop;
+    int count = 0;
+    TrainSpec spec = texture_training({}, 48);
+    spec.pause_point = [&] {
+      if (++count == pause) stop.request_stop();
+    };
+    EXPECT_EQ(trained_on_stand_in(spec, stop.get_token()).stopped, Stopped::Signal) << pause;
+  }
+}
+
+// Takes its time to give a picture.
+class SlowDataset : public Dataset {
+ public:
+  explicit SlowDataset(DatasetPtr source) : source_(std::move(source)) {}
+  size_t size() const override { return source_->size(); }
+  const std::vector<std::string>& classes() const override { return source_->classes(); }
+  size_t class_id(size_t index) const override { return source_->class_id(index); }
+  std::string name(size_t index) const override { return source_->name(index); }
+  std::string manifest_hash() const override { return source_->manifest_hash(); }
+  Result<DecodedImage> get(size_t index, const ReduceBy& reduce_by) const override {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    return source_->get(index, reduce_by);
+  }
+
+ private:
+  DatasetPtr source_;
+};
+
+TEST(TrainingDevice, ThatItWaitedForPicturesIsSaid) {
+  std::vector<std::string> notes;
+  TrainObserver observer;
+  observer.note = [&](const std::string& sentence) { notes.push_back(sentence); };
+  TrainSpec spec = texture_training({{"epochs", "1"}, {"workers", "1"}}, 48);
+  spec.train = std::make_shared<SlowDataset>(spec.train);
+  trained_on_stand_in(spec, {}, observer);
+  const auto waited = [](const std::string& note) { return note.find("the GPU waited ") != std::string::npos; };
+  EXPECT_EQ(std::ranges::count_if(notes, waited), 1);
+}
+
+TEST(TrainingDevice, AGpuThatLibTorchCannotUseIsNamed) {
+  TrainSpec spec = texture_training({}, 48);
+  spec.device = {.cuda = true, .ordinal = 63};
+  const Result<TrainOutcome> outcome = run_training(spec, {}, {});
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_EQ(outcome.error().code, ErrorCode::DeviceUnavailable);
+  EXPECT_NE(outcome.error().message.find("cuda:63"), std::string::npos) << outcome.error().message;
+}
+
+TEST(TrainingDevice, ArithmeticOfAGpuIsRefusedOnTheCpu) {
+  const Result<TrainOutcome> outcome = run_training(texture_training({{"precision", "tf32"}}, 48), {}, {});
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_EQ(outcome.error().code, ErrorCode::InvalidArgument);
+}
+
+}  // namespace
+}  // namespace resnetft
