@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Packs what a bare machine with a GPU needs to run the GPU tests and the benchmark into one file of at most 16 MB:
+# Packs what a bare machine with a GPU and Python's torch needs to run the GPU tests and the benchmarks into one file of at most 16 MB:
 #   tests/gpu/bundle.sh [OUTPUT.tar.gz]      there: tar xzf OUTPUT.tar.gz && resnetft-gpu/run.sh
 # The build folder is build/, or what RESNETFT_BUILD names.
 set -euo pipefail
@@ -12,7 +12,8 @@ most_bytes=$((16 * 1024 * 1024))
 
 fail() { printf 'bundle: error: %s\n' "$1" >&2; exit 1; }
 
-for file in gpu_test gpu_bench libresnetft-cuda.so expected_logits; do
+programs=(gpu_test gpu_bench gpu_training_test gpu_training_bench)
+for file in "${programs[@]}" libresnetft-cuda.so expected_logits; do
   [ -e "$build/tests/gpu/$file" ] || fail "there is no $build/tests/gpu/$file; build with -Dcuda=enabled first"
 done
 
@@ -20,8 +21,8 @@ temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT
 folder=$temporary/resnetft-gpu
 mkdir "$folder"
-for file in gpu_test gpu_bench libresnetft-cuda.so; do strip -o "$folder/$file" "$build/tests/gpu/$file"; done
-cp tests/gpu/run.sh "$folder/"
+for file in "${programs[@]}" libresnetft-cuda.so; do strip -o "$folder/$file" "$build/tests/gpu/$file"; done
+cp tests/gpu/{run.sh,bench.sh,library_path.sh,bench.py} "$folder/"
 echo 'bundle: writing down the logits of the CPU'
 "$build/tests/gpu/expected_logits" >"$folder/expected_logits.txt"
 # C++'s runtime comes along: the machine's may be older than the compiler that built this.
@@ -29,7 +30,9 @@ for library in libstdc++.so.6 libgcc_s.so.1; do
   cp -L "$(ldd "$build/tests/gpu/gpu_test" | awk -v name="$library" '$1 == name { print $3 }')" "$folder/"
 done
 for file in "$folder"/*; do
-  if foreign=$(ldd "$file" 2>/dev/null | awk '$3 { print $1 }' | grep -vE '^lib(c|m|stdc\+\+|gcc_s)\.so\.'); then
+  # LibTorch's own, among them OpenMP's runtime, come with Python's torch.
+  if foreign=$(readelf -d "$file" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' |
+               grep -vE '^(ld-linux-x86-64|lib(c|m|stdc\+\+|gcc_s|gomp|c10|torch_cpu))\.so'); then
     fail "$(basename "$file") needs what a bare machine may lack: $foreign"
   fi
 done
