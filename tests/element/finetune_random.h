@@ -154,10 +154,23 @@ class RandomSequence {
   std::vector<std::string> errors() {
     std::vector<std::string> texts;
     while (GstMessage* message = gst_bus_pop(bus_)) {
-      if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) texts.push_back(read_message(message).text);
+      if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) texts.push_back(whole_error(message));
       gst_message_unref(message);
     }
+    // Where a shut-down overtakes the first events of a stream, GstBaseTransform of 1.22 answers the source's event
+    // with a plain FALSE, as the pad behind it is flushing, and the source takes that for an error. An element of ours
+    // that fails posts an error of its own besides.
+    if (texts.size() == 1 && texts.front().find("streaming stopped, reason error (-5)") != std::string::npos)
+      texts.clear();
     return texts;
+  }
+
+  static std::string whole_error(GstMessage* message) {
+    gchar* details = nullptr;
+    gst_message_parse_error(message, nullptr, &details);
+    const std::string text = read_message(message).text + ": " + (details ? details : "");
+    g_free(details);
+    return text;
   }
 
   const unsigned seed_;
