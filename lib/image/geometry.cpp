@@ -65,4 +65,20 @@ Axes axes_of(const PreprocessSpec& spec, Size source) {
   return {centred(full.width, box.width), centred(full.height, box.height)};
 }
 
+namespace {
+
+int halving_of(const Axis& axis, int source, double reducing_gap) {
+  int factor = 1;
+  while (factor < kMostHalved && source % (2 * factor) == 0 && source >= reducing_gap * axis.full * 2 * factor)
+    factor *= 2;
+  return factor;
+}
+
+}  // namespace
+
+Halving halving_of(const Axes& axes, Size source, bool transposed, double reducing_gap) {
+  if (reducing_gap <= 0 || transposed) return {};
+  return {halving_of(axes.columns, source.width, reducing_gap), halving_of(axes.rows, source.height, reducing_gap)};
+}
+
 }  // namespace resnetft

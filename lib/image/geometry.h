@@ -40,4 +40,14 @@ struct Axes {
 };
 Axes axes_of(const PreprocessSpec& spec, Size source);
 
+// How many columns and rows are averaged to one before the filters: powers of two, up to kMostHalved.
+inline constexpr int kMostHalved = 16;
+struct Halving {
+  int columns = 1, rows = 1;
+  bool operator==(const Halving&) const = default;
+};
+// The largest that divide the sides and leave at least `reducing_gap` times the resized picture; 0: none. Pictures that
+// are transposed are not halved.
+Halving halving_of(const Axes& axes, Size source, bool transposed, double reducing_gap);
+
 }  // namespace resnetft

@@ -66,10 +66,13 @@ struct Preprocessor::State {
   }
 };
 
-Result<Preprocessor> Preprocessor::create(const PreprocessSpec& spec) {
+Result<Preprocessor> Preprocessor::create(const PreprocessSpec& spec, double reducing_gap) {
   if (Status status = check_spec(spec); !status) return status.error();
+  if (!std::isfinite(reducing_gap) || reducing_gap < 0 || (reducing_gap > 0 && reducing_gap < 1))
+    return invalid("a reducing gap of " + std::to_string(reducing_gap), "it must be 1 or more, or 0 for none");
   try {
-    return Preprocessor(std::unique_ptr<State>(new State{Resampler(spec, row_kernels(best_simd_level()))}));
+    return Preprocessor(
+        std::unique_ptr<State>(new State{Resampler(spec, row_kernels(best_simd_level()), reducing_gap)}));
   } catch (const std::bad_alloc&) {
     return out_of_memory({spec.crop_width, spec.crop_height});
   }

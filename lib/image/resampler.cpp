@@ -52,8 +52,8 @@ void Destination::store(int x, int y, int count, const uint8_t* rgbx, const Tabl
   }
 }
 
-Resampler::Resampler(const PreprocessSpec& spec, const RowKernels& kernels)
-    : spec_(spec), kernels_(kernels), tables_(normalization_tables(spec)) {
+Resampler::Resampler(const PreprocessSpec& spec, const RowKernels& kernels, double reducing_gap)
+    : spec_(spec), kernels_(kernels), reducing_gap_(reducing_gap), tables_(normalization_tables(spec)) {
   fill_.resize(pitch_of(spec.crop_width));
   for (int i = 0; i < spec.crop_width; ++i)
     for (size_t channel = 0; channel < 3; ++channel)
@@ -71,9 +71,10 @@ void Resampler::run(const ImageView& image, const Destination& destination) {
 void Resampler::prepare(const Shape& shape) {
   shape_ = {};  // stays so if memory runs out half-way
   axes_ = axes_of(spec_, shape.size);
-  make_filter_table(axes_.columns, shape.size.width, spec_.interpolation, shape.mirror_columns, kBlockOutputs, kernels_,
-                    columns_);
-  make_filter_table(axes_.rows, shape.size.height, spec_.interpolation, false, 1, kernels_, rows_);
+  halving_ = halving_of(axes_, shape.size, shape.transposed, reducing_gap_);
+  make_filter_table(axes_.columns, shape.size.width / halving_.columns, spec_.interpolation, shape.mirror_columns,
+                    kBlockOutputs, kernels_, columns_);
+  make_filter_table(axes_.rows, shape.size.height / halving_.rows, spec_.interpolation, false, 1, kernels_, rows_);
   cut_tiles();
 
   int widest = 0, longest = 0;
@@ -81,7 +82,7 @@ void Resampler::prepare(const Shape& shape) {
     widest = std::max(widest, tile.blocks * kBlockOutputs);
     longest = std::max(longest, tile.source_last - tile.source_first);
   }
-  scratch_.reserve(longest, columns_.groups * kGroupTaps, shape.transposed);
+  scratch_.reserve(longest, columns_.groups * kGroupTaps, shape.transposed, halving_);
   const size_t ring_rows = static_cast<size_t>(rows_.groups) * kGroupTaps;
   ring_pitch_ = pitch_of(widest);
   ring_.resize(ring_pitch_ * ring_rows);
@@ -123,7 +124,7 @@ void Resampler::run_tile(const ImageView& image, const Tile& tile, const Destina
   for (int i = 0; i < tile.blocks * kBlockOutputs; ++i)
     tile_first_[static_cast<size_t>(i)] =
         columns_.first[static_cast<size_t>(tile.first_block * kBlockOutputs + i)] - tile.source_first;
-  RowReader reader(image, tile.source_first, tile.source_last - tile.source_first, kernels_, scratch_);
+  RowReader reader(image, tile.source_first, tile.source_last - tile.source_first, halving_, kernels_, scratch_);
   int next = 0;  // the first source row that was not yet filtered across
   for (int y = 0; y < axes_.rows.count; ++y) {
     const int first = rows_.first[static_cast<size_t>(y)], last = rows_.last[static_cast<size_t>(y)];

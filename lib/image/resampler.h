@@ -33,7 +33,8 @@ uint8_t padding_value(const PreprocessSpec& spec, size_t channel);
 // Keeps what the last size needed. Trusts its callers: spec and view have been checked. May throw std::bad_alloc.
 class Resampler {
  public:
-  Resampler(const PreprocessSpec& spec, const RowKernels& kernels);
+  // `reducing_gap` as in Preprocessor::create().
+  Resampler(const PreprocessSpec& spec, const RowKernels& kernels, double reducing_gap = 0);
 
   const PreprocessSpec& spec() const { return spec_; }
   void run(const ImageView& image, const Destination& destination);
@@ -60,9 +61,11 @@ class Resampler {
 
   PreprocessSpec spec_;
   const RowKernels& kernels_;
+  double reducing_gap_;
   Destination::Tables tables_;
   Shape shape_;
   Axes axes_{};
+  Halving halving_;
   FilterTable columns_, rows_;
   std::vector<Tile> tiles_;
   RowScratch scratch_;

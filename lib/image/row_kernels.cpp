@@ -22,6 +22,12 @@ void yuv_to_rgbx(const YuvToRgb& matrix, const uint8_t* luma, const uint8_t* chr
   }
 }
 
+void halve(const uint8_t* rgbx, int pairs, uint8_t* means) {
+  for (int i = 0; i < pairs; ++i, rgbx += 8, means += 4)
+    for (int channel = 0; channel < 3; ++channel)
+      means[channel] = static_cast<uint8_t>((rgbx[channel] + rgbx[4 + channel]) >> 1);
+}
+
 void filter_across(const uint8_t* rgbx, const AcrossFilter& filter, uint8_t* out) {
   for (int output = 0; output < filter.blocks * kBlockOutputs; ++output, out += 4) {
     const int block = output / kBlockOutputs, lane = output % kBlockOutputs;
@@ -54,8 +60,8 @@ void filter_down(const uint8_t* const* rows, const uint8_t* weights, int groups,
 
 }  // namespace
 
-const RowKernels kPlainKernels = {SimdLevel::Plain, store_group,   packed_to_rgbx,
-                                  yuv_to_rgbx,      filter_across, filter_down};
+const RowKernels kPlainKernels = {SimdLevel::Plain, store_group, packed_to_rgbx, yuv_to_rgbx, halve,
+                                  filter_across,    filter_down};
 
 std::span<const SimdLevel> available_simd_levels() {
   static constexpr SimdLevel kLevels[] = {SimdLevel::Plain, SimdLevel::Avx2, SimdLevel::Avx512};

@@ -42,6 +42,8 @@ struct RowKernels {
   void (*packed_to_rgbx)(const PackedPixel& pixel, const uint8_t* src, int count, uint8_t* rgbx);
   // `chroma`: pairs of samples, one for every two pixels.
   void (*yuv_to_rgbx)(const YuvToRgb& matrix, const uint8_t* luma, const uint8_t* chroma, int count, uint8_t* rgbx);
+  // Each two pixels of RGBx to their mean, 0.5 rounded down. `means` may be `rgbx`.
+  void (*halve)(const uint8_t* rgbx, int pairs, uint8_t* means);
   // One row, narrowed or widened: 4 * blocks pixels come out.
   void (*filter_across)(const uint8_t* rgbx, const AcrossFilter& filter, uint8_t* out);
   // 4 * groups rows, weighted into one.

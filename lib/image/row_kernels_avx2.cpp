@@ -96,6 +96,20 @@ RESNETFT_AVX2 void yuv_to_rgbx(const YuvToRgb& matrix, const uint8_t* luma, cons
   kPlainKernels.yuv_to_rgbx(matrix, luma + i, chroma + i, count - i, rgbx + i * 4);
 }
 
+RESNETFT_AVX2 void halve(const uint8_t* rgbx, int pairs, uint8_t* means) {
+  const __m256i one = _mm256_set1_epi8(1);
+  int i = 0;
+  for (; i + 8 <= pairs; i += 8) {
+    const __m256 low = _mm256_castsi256_ps(load(rgbx + i * 8)), high = _mm256_castsi256_ps(load(rgbx + i * 8 + 32));
+    const __m256i even = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0x88));
+    const __m256i odd = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0xDD));
+    const __m256i rounded_up = _mm256_and_si256(_mm256_xor_si256(even, odd), one);
+    const __m256i mean = _mm256_sub_epi8(_mm256_avg_epu8(even, odd), rounded_up);
+    store(means + i * 4, _mm256_permute4x64_epi64(mean, 0xD8));
+  }
+  kPlainKernels.halve(rgbx + i * 8, pairs - i, means + i * 4);
+}
+
 // The sums of the low and of the high parts.
 struct Sums {
   __m256i low, high;
@@ -168,7 +182,8 @@ RESNETFT_AVX2 void filter_down(const uint8_t* const* rows, const uint8_t* weight
   }
 }
 
-constexpr RowKernels kKernels = {SimdLevel::Avx2, store_group, packed_to_rgbx, yuv_to_rgbx, filter_across, filter_down};
+constexpr RowKernels kKernels = {SimdLevel::Avx2, store_group,   packed_to_rgbx, yuv_to_rgbx,
+                                 halve,           filter_across, filter_down};
 
 }  // namespace
 

@@ -167,8 +167,11 @@ RESNETFT_AVX512 void filter_down(const uint8_t* const* rows, const uint8_t* weig
   }
 }
 
-constexpr RowKernels kKernels = {SimdLevel::Avx512, store_group,   packed_to_rgbx,
-                                 yuv_to_rgbx,       filter_across, filter_down};
+// So little work that what bounds it is the memory.
+void halve(const uint8_t* rgbx, int pairs, uint8_t* means) { avx2_kernels()->halve(rgbx, pairs, means); }
+
+constexpr RowKernels kKernels = {SimdLevel::Avx512, store_group, packed_to_rgbx, yuv_to_rgbx, halve,
+                                 filter_across,     filter_down};
 
 }  // namespace
 

@@ -28,20 +28,26 @@ void pair_rows(const uint8_t* first, const uint8_t* second, int pairs, uint8_t* 
   }
 }
 
+void average_rows(const uint8_t* first, const uint8_t* second, int bytes, uint8_t* mean) {
+  for (int i = 0; i < bytes; ++i) mean[i] = static_cast<uint8_t>((first[i] + second[i] + 1) >> 1);
+}
+
 }  // namespace
 
-void RowScratch::reserve(int columns, int overrun, bool transposed) {
+void RowScratch::reserve(int columns, int overrun, bool transposed, const Halving& halving) {
   // One pixel more where a chroma pair begins in front of the first column.
-  const int longest = std::max(columns, kBlockColumns) + 1;
+  const int longest = std::max(columns * halving.columns, kBlockColumns) + 1;
   luma.resize(static_cast<size_t>(longest) + kRowSlack);
   chroma.resize(static_cast<size_t>(longest) + kRowSlack);
   row.resize(transposed ? 0 : row_bytes(longest + overrun));
   segments.resize(transposed ? kSegmentBytes * kBlockColumns : 0);
   block.resize(transposed ? row_bytes(columns + overrun) * kBlockColumns : 0);
+  for (RowMemory& mean : means) mean.resize(row_bytes(longest) * static_cast<size_t>(halving.rows / 2));
+  halved.resize(halving.columns > 1 ? row_bytes(longest / 2 + overrun) : 0);
 }
 
-RowReader::RowReader(const ImageView& image, int first_column, int columns, const RowKernels& kernels,
-                     RowScratch& scratch)
+RowReader::RowReader(const ImageView& image, int first_column, int columns, const Halving& halving,
+                     const RowKernels& kernels, RowScratch& scratch)
     : image_(image),
       layout_(layout_of(image.format)),
       kernels_(kernels),
@@ -49,16 +55,19 @@ RowReader::RowReader(const ImageView& image, int first_column, int columns, cons
       region_(region_of(image)),
       turn_(turn_of(image.orientation)),
       first_column_(first_column),
-      columns_(columns) {
+      columns_(columns),
+      halving_(halving) {
   if (layout_.family != FormatFamily::Packed) matrix_ = yuv_to_rgb_of(image);
 }
 
 const uint8_t* RowReader::read(int row) {
   if (!turn_.transposed) {
-    const int y = turn_.mirror_rows ? region_.height - 1 - row : row;
-    const int next = turn_.mirror_rows ? y - 1 : y + 1;
-    if (next >= 0 && next < region_.height) prefetch(region_.x + first_column_, region_.y + next, columns_);
-    return convert(region_.x + first_column_, region_.y + y, columns_, scratch_.row.data());
+    const int y = turn_.mirror_rows ? region_.height - (row + 1) * halving_.rows : row * halving_.rows;
+    const int next = turn_.mirror_rows ? y - halving_.rows : y + halving_.rows;
+    const int x = region_.x + first_column_ * halving_.columns, count = columns_ * halving_.columns;
+    for (int i = next; i < next + halving_.rows; ++i)
+      if (i >= 0 && i < region_.height) prefetch(x, region_.y + i, count);
+    return halve_columns(convert(x, region_.y + y, count, scratch_.row.data()));
   }
   const int column = turn_.mirror_rows ? region_.width - 1 - row : row;
   const int first = column / kBlockColumns * kBlockColumns;
@@ -76,11 +85,37 @@ void RowReader::prefetch(int x, int y, int count) const {
   for (int at = 0; at < count * bytes; at += 64) __builtin_prefetch(src + at);
 }
 
-// Writes `count` pixels of stored row y from column x on, and returns where the first of them came to lie.
+// The chroma of 4:2:0 has half as many rows, so that two of the rows may be the same one.
+const uint8_t* RowReader::plane_row(size_t plane, int y, int offset, int bytes) const {
+  const bool half = plane > 0 && layout_.family != FormatFamily::Packed422;
+  const size_t pitch = row_bytes(columns_ * halving_.columns + 1);
+  std::array<const uint8_t*, kMostHalved> rows;
+  for (int i = 0; i < halving_.rows; ++i)
+    rows[static_cast<size_t>(i)] = image_.planes[plane] + (half ? (y + i) / 2 : y + i) * image_.strides[plane] + offset;
+  for (size_t count = static_cast<size_t>(halving_.rows) / 2; count > 0; count /= 2)
+    for (size_t i = 0; i < count; ++i) {
+      const uint8_t *first = rows[2 * i], *second = rows[2 * i + 1];
+      uint8_t* mean = scratch_.means[plane].data() + i * pitch;
+      if (first != second) average_rows(first, second, bytes, mean);
+      rows[i] = first != second ? mean : first;
+    }
+  return rows[0];
+}
+
+const uint8_t* RowReader::halve_columns(const uint8_t* rgbx) {
+  int pairs = columns_ * halving_.columns / 2;
+  for (int factor = halving_.columns; factor > 1; factor /= 2, pairs /= 2) {
+    kernels_.halve(rgbx, pairs, scratch_.halved.data());
+    rgbx = scratch_.halved.data();
+  }
+  return rgbx;
+}
+
+// Writes `count` pixels of the stored rows from y on, as one, and returns where the first of them came to lie.
 const uint8_t* RowReader::convert(int x, int y, int count, uint8_t* rgbx) {
   if (layout_.family != FormatFamily::Packed) return convert_yuv(x, y, count, rgbx);
-  const uint8_t* src = image_.planes[0] + y * image_.strides[0] + static_cast<ptrdiff_t>(x) * layout_.pixel.bytes;
-  kernels_.packed_to_rgbx(layout_.pixel, src, count, rgbx);
+  const int bytes = layout_.pixel.bytes;
+  kernels_.packed_to_rgbx(layout_.pixel, plane_row(0, y, x * bytes, count * bytes), count, rgbx);
   return rgbx;
 }
 
@@ -88,21 +123,22 @@ const uint8_t* RowReader::convert_yuv(int x, int y, int count, uint8_t* rgbx) {
   const int lead = x % 2;  // begin with a whole chroma pair
   x -= lead;
   count += lead;
-  const uint8_t* luma = image_.planes[0] + y * image_.strides[0];
+  const int pairs = (count + 1) / 2;
+  const uint8_t* luma = nullptr;
   const uint8_t* chroma = scratch_.chroma.data();
   switch (layout_.family) {
     case FormatFamily::Packed422:
-      split_row(luma + x * 2, layout_.luma_byte, count, scratch_.luma.data(), scratch_.chroma.data());
+      split_row(plane_row(0, y, x * 2, pairs * 4), layout_.luma_byte, count, scratch_.luma.data(),
+                scratch_.chroma.data());
       luma = scratch_.luma.data();
       break;
     case FormatFamily::Planar420:
-      pair_rows(image_.planes[1] + y / 2 * image_.strides[1] + x / 2,
-                image_.planes[2] + y / 2 * image_.strides[2] + x / 2, (count + 1) / 2, scratch_.chroma.data());
-      luma += x;
+      pair_rows(plane_row(1, y, x / 2, pairs), plane_row(2, y, x / 2, pairs), pairs, scratch_.chroma.data());
+      luma = plane_row(0, y, x, count);
       break;
     default:
-      chroma = image_.planes[1] + y / 2 * image_.strides[1] + x;
-      luma += x;
+      chroma = plane_row(1, y, x, pairs * 2);
+      luma = plane_row(0, y, x, count);
   }
   kernels_.yuv_to_rgbx(matrix_, luma, chroma, count, rgbx);
   return rgbx + lead * 4;

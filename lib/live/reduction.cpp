@@ -6,6 +6,9 @@
 namespace resnetft {
 namespace {
 
+// Pillow's thumbnail() has the same.
+constexpr double kReducingGap = 2;
+
 int with_margin(int side) { return side + (side + 7) / 8; }
 
 }  // namespace
@@ -29,7 +32,7 @@ Status Reduction::run(const ImageView& image, SmallPicture& picture) {
   const bool upright = size.height > size.width;
   std::optional<Preprocessor>& preprocessor = preprocessors_[upright];
   if (!preprocessor) {
-    Result<Preprocessor> made = Preprocessor::create(reduction_spec(model_, slot_, upright));
+    Result<Preprocessor> made = Preprocessor::create(reduction_spec(model_, slot_, upright), kReducingGap);
     if (!made) return made.error();
     preprocessor = std::move(*made);
   }

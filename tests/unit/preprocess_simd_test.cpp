@@ -17,14 +17,14 @@ using testing::Random;
 using testing::random_case;
 using Case = testing::PreprocessCase;
 
-std::vector<uint8_t> pixels_at(SimdLevel level, const Case& test_case) {
+std::vector<uint8_t> pixels_at(SimdLevel level, const Case& test_case, double reducing_gap = 0) {
   const PreprocessSpec& spec = test_case.spec;
   std::vector<uint8_t> pixels(static_cast<size_t>(spec.crop_width * spec.crop_height * 3));
   Destination destination;
   destination.pixels = pixels.data();
   destination.width = spec.crop_width;
   destination.height = spec.crop_height;
-  Resampler(spec, row_kernels(level)).run(test_case.picture.view, destination);
+  Resampler(spec, row_kernels(level), reducing_gap).run(test_case.picture.view, destination);
   return pixels;
 }
 
@@ -45,8 +45,9 @@ TEST_P(FastVariant, GivesTheBitsOfThePlainOneInTenThousandRandomCases) {
   Random random(5);
   for (int i = 0; i < 10000; ++i) {
     const Case test_case = random_case(random);
-    ASSERT_EQ(pixels_at(GetParam(), test_case), pixels_at(SimdLevel::Plain, test_case))
-        << i << ": " << test_case.text();
+    const double gap = i % 2 == 0 ? 0 : 1 + testing::draw(random, 0, 4) * 0.5;
+    ASSERT_EQ(pixels_at(GetParam(), test_case, gap), pixels_at(SimdLevel::Plain, test_case, gap))
+        << i << ": " << test_case.text() << " gap " << gap;
   }
 }
 
@@ -56,6 +57,9 @@ TEST_P(FastVariant, GivesTheBitsOfThePlainOneOnAFullFrameOfEachFormat) {
     Case test_case;
     test_case.picture = testing::random_picture(random, static_cast<PixelFormat>(format), 641, 363);
     EXPECT_EQ(pixels_at(GetParam(), test_case), pixels_at(SimdLevel::Plain, test_case)) << test_case.text();
+    test_case.picture = testing::random_picture(random, static_cast<PixelFormat>(format), 1280, 720);
+    test_case.spec = {.resize = 90, .crop_width = 80, .crop_height = 80};
+    EXPECT_EQ(pixels_at(GetParam(), test_case, 2), pixels_at(SimdLevel::Plain, test_case, 2)) << test_case.text();
   }
 }
 
@@ -107,13 +111,13 @@ TEST_P(EveryVariant, ReadsNoByteInFrontOfOrBehindThePicture) {
       for (const bool at_end : {true, false}) {
         Case test_case;
         test_case.spec = {.mode = ResizeMode::Stretch, .crop_width = 9, .crop_height = 2};
-        test_case.picture = testing::make_picture(static_cast<PixelFormat>(format), width, 3);
+        test_case.picture = testing::make_picture(static_cast<PixelFormat>(format), width, 4);
         for (size_t i = 0; i < pages.size(); ++i)
           test_case.picture.view.planes[i] =
               at_end ? pages[i].end() - test_case.picture.planes[i].size() : pages[i].first();
         for (const Orientation orientation : {Orientation::Normal, Orientation::Rotate90Clockwise}) {
           test_case.picture.view.orientation = orientation;
-          EXPECT_EQ(pixels_at(GetParam(), test_case).size(), size_t{9 * 2 * 3});
+          for (const int gap : {0, 1}) EXPECT_EQ(pixels_at(GetParam(), test_case, gap).size(), size_t{9 * 2 * 3});
         }
       }
 }

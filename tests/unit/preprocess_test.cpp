@@ -313,6 +313,45 @@ struct BadSpec {
   const char* named;
 };
 
+// The mean of each two rows, 0.5 rounded up, then of each two columns, 0.5 rounded down.
+Picture halved(const Picture& picture) {
+  const int width = picture.view.width / 2, height = picture.view.height / 2;
+  Picture half = testing::make_picture(PixelFormat::Rgb, width, height);
+  const auto value = [&](int y, int byte) { return picture.view.planes[0][y * picture.view.strides[0] + byte]; };
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width; ++x)
+      for (int channel = 0; channel < 3; ++channel) {
+        const int left = x * 6 + channel, right = left + 3;
+        const int in_left = (value(2 * y, left) + value(2 * y + 1, left) + 1) / 2;
+        const int in_right = (value(2 * y, right) + value(2 * y + 1, right) + 1) / 2;
+        *testing::byte_at(half, 0, y, x * 3 + channel) = static_cast<uint8_t>((in_left + in_right) / 2);
+      }
+  return half;
+}
+
+TEST(Preprocess, AReducingGapAveragesPairsOfRowsAndColumnsFirst) {
+  testing::Random random(9);
+  const Picture picture = testing::random_picture(random, PixelFormat::Rgb, 64, 48);
+  const auto pixels = [](const Picture& source, int side, double gap) {
+    const PreprocessSpec spec{.mode = ResizeMode::Stretch, .crop_width = side, .crop_height = side};
+    std::vector<uint8_t> made(static_cast<size_t>(side * side * 3));
+    EXPECT_TRUE(Preprocessor::create(spec, gap)->to_pixels(source.view, made).ok());
+    return made;
+  };
+  const std::vector<uint8_t> of_half = pixels(halved(picture), 12, 0);
+  EXPECT_EQ(pixels(picture, 12, 2), of_half);  // 64 and 48 are 5.3 and 4 times 12: halved once
+  EXPECT_NE(pixels(picture, 12, 0), of_half);
+  EXPECT_EQ(pixels(picture, 12, 4), pixels(picture, 12, 0));  // it would leave 2.7 and 2 times as much
+}
+
+TEST(Preprocess, AReducingGapIsOneOrMore) {
+  for (const double gap : {-1.0, 0.5, std::numeric_limits<double>::quiet_NaN()}) {
+    const Result<Preprocessor> made = Preprocessor::create({}, gap);
+    ASSERT_FALSE(made.ok()) << gap;
+    EXPECT_EQ(made.error().code, ErrorCode::InvalidArgument) << gap;
+  }
+}
+
 TEST(Preprocess, ASpecThatIsNeverRightIsRefusedByItsValue) {
   const float infinity = std::numeric_limits<float>::infinity();
   for (const BadSpec& bad :
