@@ -41,10 +41,11 @@ enum class TensorLayout { Nchw, Nhwc };
 // costs no allocation.
 class Preprocessor {
  public:
-  // `reducing_gap`, as Pillow's: where a picture is larger than the resized one by twice as much or more, pairs of rows
-  // and columns are averaged first, again and again, until it is less: faster, and hardly another picture from 2 on. 0:
-  // the filters alone. InvalidArgument: a size outside 1 to 32768, a std that is not positive, a mean or std that is
-  // not finite, a gap that is negative or between 0 and 1.
+  // `reducing_gap`, as Pillow's: pairs of rows, and pairs of columns, are averaged before the filters as long as what
+  // is left is at least so many times as long as it becomes: faster, and hardly another picture from 2 on. Up to four
+  // times, while the side is even, and not where the orientation exchanges the sides. 0: the filters alone.
+  // InvalidArgument: a size outside 1 to 32768, a std that is not positive, a mean or std that is not finite, a gap
+  // below 1 that is not 0.
   static Result<Preprocessor> create(const PreprocessSpec& spec, double reducing_gap = 0);
   Preprocessor(Preprocessor&&) noexcept;
   Preprocessor& operator=(Preprocessor&&) noexcept;
