@@ -160,6 +160,17 @@ gboolean sink_event(GstBaseTransform* transform, GstEvent* event) {
   return parent_class()->sink_event(transform, event);
 }
 
+// A shut-down makes the source pad flush before the sink pad. An event that fails in between is no error of the stream,
+// but GstBaseTransform of 1.22 has only FALSE for it, of which the core makes GST_FLOW_ERROR and a source an error
+// message.
+GstFlowReturn sink_event_full(GstPad* pad, GstObject* parent, GstEvent* event) {
+  GstBaseTransform* transform = GST_BASE_TRANSFORM(parent);
+  const bool is_caps = GST_EVENT_TYPE(event) == GST_EVENT_CAPS;
+  if (GST_BASE_TRANSFORM_GET_CLASS(transform)->sink_event(transform, event)) return GST_FLOW_OK;
+  if (GST_PAD_IS_FLUSHING(transform->srcpad) || GST_PAD_IS_FLUSHING(pad)) return GST_FLOW_FLUSHING;
+  return is_caps ? GST_FLOW_NOT_NEGOTIATED : GST_FLOW_ERROR;
+}
+
 // QoS is taken here and passed on: the base class would drop frames by it.
 gboolean src_event(GstBaseTransform* transform, GstEvent* event) {
   auto* self = GST_RESNET_VIDEO_ANALYZER(transform);
@@ -293,6 +304,7 @@ static void gst_resnet_video_analyzer_class_init(GstResnetVideoAnalyzerClass* kl
 static void gst_resnet_video_analyzer_init(GstResnetVideoAnalyzer* self) {
   self->state = new VideoAnalyzerState;
   gst_base_transform_set_in_place(GST_BASE_TRANSFORM(self), TRUE);
+  gst_pad_set_event_full_function(GST_BASE_TRANSFORM_SINK_PAD(self), sink_event_full);
 }
 
 bool gst_resnet_video_analyzer_interrupted(GstResnetVideoAnalyzer* self) { return self->state->interrupted; }

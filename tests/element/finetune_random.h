@@ -20,8 +20,9 @@ struct SequenceOutcome {
 class RandomSequence {
  public:
   RandomSequence(unsigned seed, const std::string& model_file) : seed_(seed) {
+    // No capsfilter: it makes an error of an event that meets a shut-down (see sink_event_full() of our elements).
     const std::string line =
-        "videotestsrc pattern=snow ! video/x-raw, format=RGB, width=32, height=32, framerate=200/1 ! resnetfinetune "
+        "videotestsrc pattern=snow ! resnetfinetune "
         "name=f model-instance-id=random sample-interval=1 min-samples=4 min-per-class=2 min-new-samples=2 epochs=2 "
         "gate-min-samples=2 gate-min-per-class=1 candidate-ring-bytes=1048576 base-model-file=" +
         model_file + " ! resnetclassify model-instance-id=random threads=1 ! fakesink sync=false";
@@ -157,11 +158,6 @@ class RandomSequence {
       if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) texts.push_back(whole_error(message));
       gst_message_unref(message);
     }
-    // Where a shut-down overtakes the first events of a stream, GstBaseTransform of 1.22 answers the source's event
-    // with a plain FALSE, as the pad behind it is flushing, and the source takes that for an error. An element of ours
-    // that fails posts an error of its own besides.
-    if (texts.size() == 1 && texts.front().find("streaming stopped, reason error (-5)") != std::string::npos)
-      texts.clear();
     return texts;
   }
 

@@ -148,6 +148,30 @@ TEST_F(LifeTest, AFlushDuringAnInferenceEndsWithIt) {
   EXPECT_EQ(harness.label_of(kGreen), "green");
 }
 
+// A shut-down makes the source pad flush first; a stream's first events may come before the sink pad does, too.
+TEST_F(LifeTest, AnEventThatMeetsAShutDownIsNoError) {
+  const auto segment_event = [] {
+    GstSegment segment;
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    return gst_event_new_segment(&segment);
+  };
+  const auto caps_event = [] {
+    const auto caps = GRef<GstCaps>::adopt(gst_caps_from_string(rgb_caps(48, 48).c_str()));
+    return gst_event_new_caps(caps.get());
+  };
+  const std::string file = color_file();
+  for (GstEvent* event : {gst_event_new_stream_start("next"), caps_event(), segment_event()}) {
+    ElementHarness harness({{"model-file", file}});
+    EXPECT_EQ(harness.label_of(kGreen), "green");
+    GstPad* src = gst_element_get_static_pad(harness.element(), "src");
+    gst_pad_set_active(src, FALSE);
+    gst_harness_push_event(harness.get(), event);
+    EXPECT_EQ(harness.process(rgb_frame(kGreen, 32, 32, 1)), nullptr);
+    EXPECT_EQ(harness.last_flow(), GST_FLOW_FLUSHING);
+    gst_object_unref(src);
+  }
+}
+
 TEST_F(LifeTest, ActionsBelowPausedAreRefusedWithAWarning) {
   GstElement* element = make_classifier({{"model-file", color_file()}});
   GstBus* bus = gst_bus_new();
