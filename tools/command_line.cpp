@@ -3,6 +3,7 @@
 
 #include <glib.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -158,11 +159,26 @@ std::deque<std::string> without_aliases(const Verb& verb, int argc, char** argv)
   return words;
 }
 
+// "--json=true" as "--json", "--json=false" as "--no-json": GOption would take any value of a switch for true.
+Status without_switch_values(const Verb& verb, std::deque<std::string>& words) {
+  for (size_t i = 1; i < words.size() && words[i] != "--"; ++i) {
+    const size_t equals = words[i].find('=');
+    if (!words[i].starts_with("--") || equals == std::string::npos) continue;
+    const std::string name = words[i].substr(2, equals - 2), value = words[i].substr(equals + 1);
+    const Option* option = find_option(verb.options, name);
+    if (!option || option->type != OptionType::Boolean) continue;
+    if (Status status = check_value(*option, value); !status) return status;
+    words[i] = (value == "true" ? "--" : "--no-") + name;
+  }
+  return Status::success();
+}
+
 }  // namespace
 
 Result<CommandLine> CommandLine::parse(const Verb& verb, int argc, char** argv) {
   Parser parser(verb);
   std::deque<std::string> texts = without_aliases(verb, argc, argv);
+  if (Status status = without_switch_values(verb, texts); !status) return status.error();
   std::vector<char*> words;
   for (std::string& text : texts) words.push_back(text.data());
   words.push_back(nullptr);
@@ -185,10 +201,12 @@ Result<CommandLine> CommandLine::parse(const Verb& verb, int argc, char** argv) 
 }
 
 Status CommandLine::add(std::string_view name, const std::string& value) {
-  const Option* option = find_option(options_, name);
+  const auto alias = std::ranges::find(aliases_, name, &OptionAlias::word);
+  const std::string_view own = alias == aliases_.end() ? name : alias->option;
+  const Option* option = find_option(options_, own);
   if (!option) return Error{ErrorCode::InvalidArgument, "unknown option '" + std::string(name) + "'", ""};
   if (Status status = check_ ? check_(*option, value) : check_value(*option, value); !status) return status;
-  given_.emplace(name, value);
+  given_.emplace(own, value);
   return Status::success();
 }
 

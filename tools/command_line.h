@@ -52,7 +52,8 @@ class CommandLine {
   // the range that it does).
   static Result<CommandLine> parse(const Verb& verb, int argc, char** argv);
 
-  // A value from elsewhere, as a file: counts as given, unless the user gave one. The errors of parse().
+  // A value from elsewhere, as a file: counts as given, unless the user gave one. `name` may be an alias. The errors of
+  // parse().
   Status add(std::string_view name, const std::string& value);
 
   bool help() const { return help_; }
@@ -65,10 +66,11 @@ class CommandLine {
   const std::vector<std::string>& arguments() const { return arguments_; }
 
  private:
-  explicit CommandLine(const Verb& verb) : options_(verb.options), check_(verb.check) {}
+  explicit CommandLine(const Verb& verb) : options_(verb.options), aliases_(verb.aliases), check_(verb.check) {}
   const Option& row(std::string_view name) const;
 
   std::vector<Option> options_;
+  std::span<const OptionAlias> aliases_;
   Status (*check_)(const Option& option, const std::string& value);
   std::map<std::string, std::string, std::less<>> given_;
   std::vector<std::string> arguments_;

@@ -36,6 +36,15 @@ class Usage(cli.Case):
             done = self.run_tool(verb, "--no-such", status=cli.USAGE)
             self.assert_error(done, "--no-such", f"ft-tool {verb} --help")
 
+    def test_a_switch_takes_true_and_false_and_nothing_else(self):
+        picture, model = self.write("a.png", cli.plain_png(1, 2, 3)), self.model()
+        predict = ("predict", "--model-file", model, "--device", "cpu", picture)
+        shown = {value: self.run_tool(*predict, f"--logits={value}", "--format", "jsonl").stdout
+                 for value in ("true", "false")}
+        self.assertIn("logits", shown["true"])
+        self.assertNotIn("logits", shown["false"])
+        self.assert_error(self.run_tool(*predict, "--logits=maybe", status=cli.USAGE), "'maybe'", "true, false")
+
     def test_an_unknown_name_is_answered_with_the_possible_ones(self):
         model = self.model()
         for option, listed in (("arch", "resnet50, resnet101"), ("precision", "fp32, bf16"),
