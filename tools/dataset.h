@@ -19,6 +19,9 @@ std::vector<Option> preview_options();
 // Frames of a video as JPEGs in OUTPUT/LABEL.
 Result<int> dataset_from_video(const CommandLine& line, const std::string& file);
 
+// The pictures of a learner's store in OUTPUT/train/LABEL and OUTPUT/val/LABEL.
+Result<int> dataset_from_store(const CommandLine& line, const std::string& folder);
+
 // Moves a bar, and ends a visit after Ctrl-C; borrows the bar.
 VisitProgress visit_progress(Progress& progress);
 

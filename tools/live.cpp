@@ -225,7 +225,7 @@ Result<int> run_store(const CommandLine& line, LearnerSpec spec, Session& sessio
   spec.store.location = copy->path();
   spec.rules.train = TrainWhen::Manual;
   spec.rules.instant_head = InstantHeadKind::Off;  // the run begins with the model that is named
-  if (Status status = open_learner(spec, session); !status) return status.error();
+  if (Status status = open_learner(spec, session); !status) return copy->as_of_the_original(status.error());
   const std::jthread watcher = watch_for_signals(*session.learner);
   const bool accepted = train_once(*session.learner);
   if (interrupted()) return interrupted_error();

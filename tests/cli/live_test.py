@@ -116,6 +116,27 @@ class Recording(cli.Case):
         self.assertRegex(text, r"(?m)^0:\d\d\.\d{3}  gate       head \w+: macro-f1 \d\.\d{3} against ")
         self.assertRegex(text, r"(?m)^right on frames to judge: \d+ of 60, ")
 
+    def test_a_store_becomes_a_folder_that_train_takes(self):
+        self.live("--replay-location", self.folder / "store", "--store-frames")
+        store, parts = self.folder / "store", self.folder / "parts"
+        before = {path.name: path.read_bytes() for path in store.iterdir()}
+        counts = self.json_of("dataset", "from-store", store, "--output", parts)
+        self.assertEqual({path.name: path.read_bytes() for path in store.iterdir()}, before)
+        for part in ("train", "val"):
+            self.assertEqual(len(list((parts / part).glob("*/*.png"))), counts[part])
+            self.assertGreater(counts[part], 0)
+        answer = self.json_of("train", "--data", parts, "--output", self.folder / "run", "--model-file", self.base,
+                              "--trainable", "head", "--epochs", 1)
+        self.assertEqual(answer["epochs"], 1)
+        self.assertIn(str(parts), self.run_tool("dataset", "from-store", store, "--output", parts, status=cli.USAGE).stderr)
+
+    def test_what_is_no_store_is_named_as_it_was_given(self):
+        self.write("foreign/store.resnetft", b"not a store at all, but long enough")
+        foreign = self.folder / "foreign"
+        for verb in (("live", "--store", foreign, "--model-file", self.base),
+                     ("dataset", "from-store", foreign, "--output", self.folder / "parts")):
+            self.assert_error(self.run_tool(*verb, status=cli.CORRUPT), str(foreign / "store.resnetft"))
+
     def test_a_store_needs_two_classes_and_says_so(self):
         self.labels = self.write("one.csv", "0,12,red\n")
         self.live("--replay-location", self.folder / "store")
