@@ -84,7 +84,7 @@ class Cifar : public Dataset {
       manifest.append("\n")
           .append(fs::path(part.path).filename().string())
           .append(" ")
-          .append(std::to_string(part.file->bytes().size()));
+          .append(sha256_hex(part.file->bytes()));
     return sha256_hex(std::as_bytes(std::span(manifest)));
   }
 

@@ -2,11 +2,14 @@
 #include "data/dataset.h"
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <filesystem>
 #include <map>
 #include <system_error>
 
 #include "base/hash.h"
+#include "base/mapped_file.h"
 #include "data/image_folder.h"
 
 namespace resnetft {
@@ -29,6 +32,20 @@ class Manifest {
   std::string text_;
 };
 
+// Files of other formats, of one width and height, are all of one size.
+bool is_compressed(std::string_view path) {
+  constexpr std::array<std::string_view, 4> kEndings = {".jpg", ".jpeg", ".png", ".webp"};
+  std::string ending = fs::path(path).extension().string();
+  std::ranges::transform(ending, ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return std::ranges::find(kEndings, ending) != kEndings.end();
+}
+
+// Empty where it cannot be read.
+std::string content_hash(const std::string& path) {
+  const Result<std::shared_ptr<const MappedFile>> file = MappedFile::open(path);
+  return file ? sha256_hex((*file)->bytes()) : std::string();
+}
+
 class ImageFolder : public Dataset {
  public:
   ImageFolder(std::string folder, LabelledFolder content) : folder_(std::move(folder)), content_(std::move(content)) {}
@@ -41,7 +58,7 @@ class ImageFolder : public Dataset {
   std::string name(size_t index) const override { return content_.files[index].path; }
   const std::vector<std::string>& classes() const override { return content_.classes; }
 
-  // Names below the folder: the same data elsewhere has the same hash.
+  // Names below the folder: the same data elsewhere has the same hash. Compressed pictures of one size are the same.
   std::string manifest_hash() const override {
     Manifest manifest;
     manifest.add("folder");
@@ -51,6 +68,7 @@ class ImageFolder : public Dataset {
       const uintmax_t bytes = fs::file_size(file.path, reason);
       manifest.add(fs::path(file.path).lexically_relative(folder_).native());
       manifest.add(reason ? 0 : bytes);
+      if (!is_compressed(file.path)) manifest.add(content_hash(file.path));
     }
     return manifest.hash();
   }

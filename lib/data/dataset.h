@@ -25,7 +25,8 @@ class Dataset {
   virtual size_t class_id(size_t index) const = 0;   // into classes()
   virtual std::string name(size_t index) const = 0;  // for people: a path, or "data_batch_1.bin#17"
   virtual const std::vector<std::string>& classes() const = 0;
-  // SHA-256 over names, class names and sizes of the files: equal data, equal hash.
+  // SHA-256 over names, class names and sizes of the files, and over the bytes of those whose size says nothing
+  // (uncompressed pictures): equal data, equal hash.
   virtual std::string manifest_hash() const = 0;
 };
 using DatasetPtr = std::shared_ptr<const Dataset>;

@@ -54,6 +54,8 @@ TEST_F(FolderDataset, ItsHashIsOfNamesAndSizesAndNotOfThePlace) {
   EXPECT_EQ(open_image_folder(elsewhere.file("data") + "/").value()->manifest_hash(), hash);
   write_picture(elsewhere.file("data/cat/1.ppm"), 3, 4);
   EXPECT_NE(open_image_folder(elsewhere.file("data")).value()->manifest_hash(), hash);
+  write_picture(elsewhere.file("data/cat/1.ppm"), 4);  // as large as before
+  EXPECT_NE(open_image_folder(elsewhere.file("data")).value()->manifest_hash(), hash);
   fs::rename(folder_.file("data/cat/2.ppm"), folder_.file("data/cat/3.ppm"));
   EXPECT_NE(open()->manifest_hash(), hash);
 }
