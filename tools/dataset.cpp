@@ -26,7 +26,7 @@ constexpr std::array kOwnOptions = {
     Option{.name = "output",
            .type = OptionType::String,
            .default_text = "",
-           .help = "split, from-video: the folder to write; preview: the JPEG file"},
+           .help = "split, from-video, from-store: the folder to write; preview: the JPEG file"},
     Option{.name = "val-split",
            .type = OptionType::Double,
            .default_text = "0.2",
@@ -355,7 +355,7 @@ Result<int> split(const CommandLine& line, const std::string& path) {
                        .progress = visit_progress(progress)};
   const Result<DataSplit> data = open_data(path, options);
   if (!data) return visit_error(data.error());
-  for (const std::string& error : data->corrupt) say(error);
+  for (const auto& [name, error] : data->corrupt) say(to_string(error));
   const fs::path inner = fs::path(path) / data->train->classes().front();
   const fs::path base = fs::is_directory(inner) ? fs::path(path) : fs::path(path) / "train";
   for (const auto& [part, name] : {std::pair(data->train, "train"), std::pair(data->validation, "val")})
@@ -393,7 +393,8 @@ std::vector<Action> actions() {
       {"stats", "DIR", stats, {workers}},
       {"split", "DIR", split, {workers, own("output"), own("val-split"), own("seed"), own("copy")}},
       {"preview", "DIR", preview_dataset, drawn},
-      {"from-video", "FILE", dataset_from_video, {own("output"), own("label"), own("every"), own("from"), own("to")}}};
+      {"from-video", "FILE", dataset_from_video, {own("output"), own("label"), own("every"), own("from"), own("to")}},
+      {"from-store", "DIR", dataset_from_store, {own("output")}}};
 }
 
 std::vector<Option> all_options() {
@@ -457,21 +458,26 @@ Result<std::string> required_text(const CommandLine& line, std::string_view name
 }
 
 Verb dataset_verb() {
-  return {"dataset",
-          "verify|stats|split|preview DIR or from-video FILE",
-          "Checks, counts, splits and shows pictures, and makes them out of videos",
-          "DIR holds a folder for each class, or train/ and val/ (or test/) with them, or CIFAR binaries.\n"
-          "  verify      decodes every picture, names what is damaged (exit status 1) and what looks alike\n"
-          "  stats       classes, counts, sizes, mean and standard deviation\n"
-          "  split       writes OUTPUT/train and OUTPUT/val; pictures that look alike go to one side\n"
-          "  preview     draws what training sees, a row for each picture: evaluation's view, then one for each epoch\n"
-          "  from-video  writes frames to OUTPUT/LABEL\n\n"
-          "  ft-tool dataset verify birds/\n"
-          "  ft-tool dataset split birds/ --output birds-split/ --val-split 0.2\n"
-          "  ft-tool dataset preview birds/ --auto-augment ta-wide --output sheet.jpg\n"
-          "  ft-tool dataset from-video clip.mp4 --every 15 --label owl --output birds/",
-          all_options(),
-          run};
+  return {
+      "dataset",
+      "verify|stats|split|preview|from-store DIR or from-video FILE",
+      "Checks, counts, splits and shows pictures, and makes them out of videos and stores",
+      "DIR holds a folder for each class, or train/ and val/ (or test/) with them, or CIFAR binaries.\n"
+      "  verify      decodes every picture, names what is damaged (exit status 1) and what looks alike\n"
+      "  stats       classes, counts, sizes, mean and standard deviation\n"
+      "  split       writes OUTPUT/train and OUTPUT/val; pictures that look alike go to one side\n"
+      "  preview     draws what training sees, a row for each picture: the whole view, then one for each epoch; of\n"
+      "              --model-file or --arch, else small pictures as they are and others at 224\n"
+      "  from-video  writes frames to OUTPUT/LABEL\n"
+      "  from-store  writes what a learner kept in its replay-location, with store-frames, to OUTPUT/train and\n"
+      "              OUTPUT/val\n\n"
+      "  ft-tool dataset verify birds/\n"
+      "  ft-tool dataset split birds/ --output birds-split/ --val-split 0.2\n"
+      "  ft-tool dataset preview birds/ --auto-augment ta-wide --output sheet.jpg\n"
+      "  ft-tool dataset from-video clip.mp4 --every 15 --label owl --output birds/\n"
+      "  ft-tool dataset from-store samples/ --output parts/",
+      all_options(),
+      run};
 }
 
 }  // namespace resnetft::tool

@@ -9,6 +9,7 @@
 #include "json_text.h"
 #include "train/mix.h"
 #include "train/recipe.h"
+#include "train_options.h"
 
 namespace resnetft::tool {
 namespace {
@@ -40,13 +41,34 @@ void choose_size(Recipe& recipe, const ImageView& first) {
   if (recipe.crop_is_auto) recipe.augment.crop = is_small ? CropKind::PadAndCrop : CropKind::RandomResizedCrop;
 }
 
-PreprocessSpec output_of(const Recipe& recipe) {
+// Of no model in particular.
+PreprocessSpec usual_output(const Recipe& recipe) {
   PreprocessSpec spec;
   spec.crop_width = recipe.train_crop_width;
   spec.crop_height = recipe.train_crop_height;
   spec.resize = std::min(32768, std::max(spec.crop_width, spec.crop_height) * 8 / 7);
   if (recipe.augment.crop == CropKind::PadAndCrop) spec.mode = ResizeMode::Stretch;
   return spec;
+}
+
+// What the model that is named makes of pictures in training; without one, what is usual.
+Result<PreprocessSpec> output_of(const CommandLine& line, Recipe& recipe, const ImageView& first) {
+  if (!line.given("model-file") && !line.given("arch")) {
+    for (const Option& option : input_options())
+      if (line.given(option.name))
+        return Error{ErrorCode::InvalidArgument, "--" + std::string(option.name) + " changes what a model says",
+                     "name one: --model-file FILE or --arch NAME"};
+    choose_size(recipe, first);
+    return usual_output(recipe);
+  }
+  const Result<PlannedInput> planned = plan_input(line);
+  if (!planned) return planned.error();
+  if (recipe.train_crop_width == 0) {
+    recipe.train_crop_width = planned->train_size.width;
+    recipe.train_crop_height = planned->train_size.height;
+  }
+  choose_size(recipe, first);
+  return training_output(recipe, planned->card.preprocess);
 }
 
 // Cells of one size on white.
@@ -145,6 +167,7 @@ std::vector<Option> preview_options() {
   std::vector<Option> rows;
   for (const std::string_view name : kRecipeRows)
     if (const Option* row = find_option(recipe_options(), name)) rows.push_back(*row);
+  for (const Option& row : input_options()) rows.push_back(row);
   return rows;
 }
 
@@ -160,8 +183,9 @@ Result<int> preview_dataset(const CommandLine& line, const std::string& folder) 
   if (pictures.empty())
     return Error{ErrorCode::CorruptFile, "no picture in '" + folder + "' can be decoded", "see ft-tool dataset verify"};
 
-  choose_size(*recipe, pictures.front().second.view);
-  const PreprocessSpec output = output_of(*recipe);
+  const Result<PreprocessSpec> drawn = output_of(line, *recipe, pictures.front().second.view);
+  if (!drawn) return drawn.error();
+  const PreprocessSpec& output = *drawn;
   Result<Augmenter> augmenter = Augmenter::create(recipe->augment, output, line.number("seed"));
   if (!augmenter) return augmenter.error();
   const int views = static_cast<int>(line.number("views")), rows = static_cast<int>(pictures.size());

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // ft-tool dataset from-video: frames of a clip as JPEG files.
+#include <algorithm>
 #include <filesystem>
+#include <span>
 
 #include "base/atomic_file.h"
+#include "base/mapped_file.h"
 #include "data/image_file.h"
 #include "dataset.h"
 #include "json_text.h"
@@ -41,7 +44,12 @@ Status write_frame(const VideoPicture& picture, uint64_t number, const Wanted& w
   if (!jpeg) return jpeg.error();
   const std::string digits =
       picture.time_ns ? digits_of(*picture.time_ns / 1'000'000, 9) : "frame-" + digits_of(number, 6);
-  return write_file_atomically((wanted.folder / (wanted.stem + "-" + digits + ".jpg")).string(), *jpeg);
+  const std::string path = (wanted.folder / (wanted.stem + "-" + digits + ".jpg")).string();
+  if (const auto there = MappedFile::open(path);
+      there && !std::ranges::equal((*there)->bytes(), std::as_bytes(std::span(*jpeg))))
+    return Error{ErrorCode::Incompatible, "'" + path + "' is there already, of another video",
+                 "rename the video, or name another --output"};
+  return write_file_atomically(path, *jpeg);
 }
 
 // From `picture` on.

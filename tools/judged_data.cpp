@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kChunk = 32;  // pictures that are judged at once
 
 Status judge_chunk(const Dataset& data, size_t first, const std::vector<ReadPicture>& pictures, Classifier& classifier,
-                   JudgedData& judged) {
+                   Unreadable unreadable, JudgedData& judged) {
   std::vector<ImageView> views;
   std::vector<size_t> indexes;
   for (size_t i = 0; i < pictures.size(); ++i) {
@@ -23,7 +23,7 @@ Status judge_chunk(const Dataset& data, size_t first, const std::vector<ReadPict
       indexes.push_back(first + i);
     } else {
       ++judged.failed;
-      say(to_string(image.error()));
+      if (unreadable == Unreadable::Named) say(to_string(image.error()));
     }
   }
   const Result<std::vector<Judgement>> judgements = classifier.classify(views, 1);
@@ -53,7 +53,7 @@ Result<DatasetPtr> open_labelled_folder(const std::string& folder, const ModelCa
   return data;
 }
 
-Result<JudgedData> judge_data(const Dataset& data, Classifier& classifier, unsigned workers) {
+Result<JudgedData> judge_data(const Dataset& data, Classifier& classifier, unsigned workers, Unreadable unreadable) {
   JudgedData judged;
   judged.logits.classes = static_cast<size_t>(classifier.card().num_classes);
   Progress progress("judging", static_cast<int64_t>(data.size()));
@@ -61,7 +61,7 @@ Result<JudgedData> judge_data(const Dataset& data, Classifier& classifier, unsig
   for (size_t first = 0; first < data.size(); first += kChunk) {
     if (interrupted()) return interrupted_error();
     const std::vector<ReadPicture> chunk = pictures.next_batch(kChunk, true);
-    if (Status status = judge_chunk(data, first, chunk, classifier, judged); !status) return status.error();
+    if (Status status = judge_chunk(data, first, chunk, classifier, unreadable, judged); !status) return status.error();
     progress.advance(static_cast<int64_t>(chunk.size()));
   }
   return judged;

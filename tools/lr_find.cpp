@@ -117,12 +117,14 @@ Result<int> run(const CommandLine& original) {
   spec.card = plan->card;
   spec.recipe = recipe;
   spec.device = plan->device;
+  spec.known_corrupt = plan->corrupt;
   spec.train = subset(plan->data.train, indexes_of(plan->data.train->size(), images, recipe.seed));
   spec.validation = subset(plan->data.validation, {0});  // the trainer judges an epoch; nobody asks how
   std::stop_source stop;
   Sweep sweep(stop);
   Progress progress("lr-find", static_cast<int64_t>(steps));
   TrainObserver observer;
+  observer.note = say;
   observer.step = [&](double rate, double loss) {
     sweep.add(rate, loss);
     progress.advance(1);

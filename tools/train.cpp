@@ -43,6 +43,7 @@ class Observation {
                 [this](const std::string& sentence) {
                   line_.clear();
                   say(sentence);
+                  plan_.decisions.push_back(sentence);
                 },
             .resolved =
                 [this, &trainer](const Recipe& recipe, const std::string& why) {
@@ -82,6 +83,7 @@ Result<TrainOutcome> train_observed(TrainPlan& plan, const std::string& checkpoi
                  .validation = plan.data.validation,
                  .checkpoint_folder = folder.checkpoint_folder(),
                  .resume_file = checkpoint,
+                 .known_corrupt = plan.corrupt,
                  .device = plan.device};
   std::stop_source trainer;
   const std::jthread watcher = watch_for_signals(trainer);
@@ -103,7 +105,8 @@ Status judge_finished(FinishedRun& run, const CommandLine& line) {
   const Result<std::unique_ptr<Classifier>> classifier =
       Classifier::create(Snapshot::create(run.outcome.model), options);
   if (!classifier) return classifier.error();
-  Result<JudgedData> judged = judge_data(*run.plan.data.validation, **classifier, worker_count(line));
+  Result<JudgedData> judged =
+      judge_data(*run.plan.data.validation, **classifier, worker_count(line), Unreadable::Known);
   if (!judged && judged.error().code == ErrorCode::Cancelled) return Status::success();
   if (!judged) return judged.error();
   run.judged = std::move(*judged);
@@ -154,7 +157,6 @@ Result<int> ending_of(const TrainOutcome& outcome) {
 
 void tell_decisions(const TrainPlan& plan) {
   say(plan.data.how);
-  for (const std::string& picture : plan.data.corrupt) say("cannot be decoded: " + picture);
   for (const std::string& decision : plan.decisions) say(decision);
 }
 
@@ -180,9 +182,11 @@ Result<int> run(const CommandLine& original) {
 
   const Result<TrainOutcome> outcome = train_observed(*plan, *checkpoint, *folder, line->flag("json"));
   if (!outcome) return outcome.error();
+  FinishedRun finished{*plan, *outcome, folder->model_file(), {}, {}};
   if (outcome->model) {
-    FinishedRun finished{*plan, *outcome, folder->model_file(), {}, {}};
     if (Status status = write_run(finished, *folder, *line); !status) return status.error();
+  } else if (line->flag("json")) {
+    if (Status status = write_out(run_to_json(finished)); !status) return status.error();
   }
   return ending_of(*outcome);
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <filesystem>
 
+#include "dataset.h"
 #include "device/training_device.h"
 #include "model/architecture.h"
 #include "model/network.h"
@@ -12,6 +13,7 @@
 #include "picture_options.h"
 #include "tool_options.h"
 #include "train/checkpoint.h"
+#include "train/corrupt_log.h"
 
 namespace resnetft::tool {
 namespace {
@@ -120,6 +122,14 @@ Status change_size(const CommandLine& line, PreprocessSpec& spec, Size& train_si
   return change_filter_and_colour(line, spec);
 }
 
+Result<PlannedInput> plan_input_of(const CommandLine& line, const Model* base) {
+  Result<ModelCard> card = card_to_begin_with(line, base);
+  if (!card) return card.error();
+  PlannedInput planned{std::move(*card), {}};
+  if (Status status = change_size(line, planned.card.preprocess, planned.train_size); !status) return status.error();
+  return planned;
+}
+
 // What the finished net could not be judged with would only be found out at the end.
 Status check_input(const ModelCard& card) {
   const Result<Architecture> architecture = find_architecture(card.architecture);
@@ -187,6 +197,19 @@ std::vector<std::pair<std::string, std::string>> arguments_of(const CommandLine&
 }
 
 }  // namespace
+
+std::vector<Option> input_options() {
+  std::vector<Option> rows = model_options();
+  for (const std::string_view name : {"input-size", "val-resize-size", "val-crop-size"}) rows.push_back(own(name));
+  for (const Option& row : option_rows({"resize-mode", "interpolation", "mean", "std"})) rows.push_back(row);
+  return rows;
+}
+
+Result<PlannedInput> plan_input(const CommandLine& line) {
+  const Result<std::shared_ptr<const Model>> base = open_base(line);
+  if (!base) return base.error();
+  return plan_input_of(line, base->get());
+}
 
 std::vector<Option> train_options() {
   std::vector<Option> rows = {own("data"), own("output"), own("val-split"), own("val-data")};
@@ -257,28 +280,32 @@ Result<TrainPlan> plan_training(const CommandLine& line) {
   Result<std::shared_ptr<const Model>> base = open_base(line);
   if (!base) return base.error();
   plan.base = std::move(*base);
-  Result<ModelCard> card = card_to_begin_with(line, plan.base.get());
-  if (!card) return card.error();
-  plan.card = std::move(*card);
-  Size train_size = {};
-  if (Status status = change_size(line, plan.card.preprocess, train_size); !status) return status.error();
+  Result<PlannedInput> planned = plan_input_of(line, plan.base.get());
+  if (!planned) return planned.error();
+  plan.card = std::move(planned->card);
   choose_normalization(plan.recipe, plan.card);
   if (Status status = check_input(plan.card); !status) return status.error();
 
+  Progress progress("near-duplicates", 0);
   Result<DataSplit> data = open_data(line.text("data"), {.validation_folder = line.text("val-data"),
                                                          .validation_fraction = line.real("val-split"),
                                                          .seed = plan.recipe.seed,
-                                                         .workers = worker_count(line)});
-  if (!data) return data.error();
+                                                         .workers = worker_count(line),
+                                                         .progress = visit_progress(progress)});
+  if (!data) return visit_error(data.error());
   plan.data = std::move(*data);
+  CorruptLog corrupt(plan.recipe, plan.data.train->size() + plan.data.validation->size(), say);
+  for (const auto& [name, error] : plan.data.corrupt)
+    if (Status status = corrupt.add(name, error); !status) return status.error();
+  plan.corrupt = corrupt.names();
   if (Status status = keep_order_of(plan.base.get(), plan.data); !status) return status.error();
   plan.card.labels = plan.data.train->classes();
   plan.card.num_classes = static_cast<int64_t>(plan.card.labels.size());
   plan.card.temperature = 1;
   plan.decisions = resolve_recipe(plan.recipe, {.images = plan.data.train->size(),
                                                 .classes = plan.card.labels.size(),
-                                                .input_width = train_size.width,
-                                                .input_height = train_size.height,
+                                                .input_width = planned->train_size.width,
+                                                .input_height = planned->train_size.height,
                                                 .has_base = plan.base != nullptr,
                                                 .validation_images = plan.data.validation->size(),
                                                 .head_features = head_features(plan.card)});

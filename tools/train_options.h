@@ -3,12 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "command_line.h"
 #include "data/split.h"
+#include "picture_options.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
 
@@ -33,10 +35,22 @@ struct TrainPlan {
   Recipe recipe;  // resolved
   Device device;
   DataSplit data;
+  std::set<std::string> corrupt;       // names of pictures that the split could not decode; each was named
   std::vector<std::string> decisions;  // sentences for people
   std::vector<std::pair<std::string, std::string>> arguments;
 };
-// Opens data and base. The errors of open_data() and load_model(); InvalidArgument, DeviceUnavailable.
+// The options of train that say what a net sees, --model-file and --arch among them.
+std::vector<Option> input_options();
+
+// The card to begin with, its preprocessing as those options say, and the size that training crops to by itself.
+struct PlannedInput {
+  ModelCard card;
+  Size train_size = {};
+};
+// The errors of load_model(); InvalidArgument.
+Result<PlannedInput> plan_input(const CommandLine& line);
+
+// Opens data and base. The errors of open_data(), load_model() and CorruptLog; InvalidArgument, DeviceUnavailable.
 Result<TrainPlan> plan_training(const CommandLine& line);
 
 // What training found out: `plan` holds numbers where it said auto.

@@ -17,7 +17,9 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kStopped = {"completed", "early", "time", "signal"};
 
-std::string_view stopped_name(Stopped stopped) { return kStopped[static_cast<size_t>(stopped)]; }
+std::string_view ending_name(const TrainOutcome& outcome) {
+  return outcome.diverged ? "diverged" : kStopped[static_cast<size_t>(outcome.stopped)];
+}
 
 std::string processor() {
   std::ifstream file("/proc/cpuinfo");
@@ -101,7 +103,7 @@ Facts run_facts(const FinishedRun& run) {
       "best",
       formatted("epoch %u of %u", outcome.best_epoch, outcome.epochs) +
           (run.plan.recipe.model_ema ? (outcome.best_is_ema ? ", the averaged weights" : ", the plain weights") : ""));
-  facts.emplace_back("stopped", std::string(stopped_name(outcome.stopped)));
+  facts.emplace_back("stopped", std::string(ending_name(outcome)));
   facts.emplace_back("time", time_text(outcome));
   return facts;
 }
@@ -136,16 +138,17 @@ std::string run_to_json(const FinishedRun& run) {
   OrderedJson json;
   json["epochs"] = run.outcome.epochs;
   json["best-epoch"] = run.outcome.best_epoch;
-  json["top1"] = scores.top1;
-  json["top5"] = scores.top5;
-  json["macro-f1"] = scores.macro_f1;
-  json["loss"] = scores.loss;
-  json["ece"] = scores.ece;
+  const auto of_model = [&](auto value) { return run.outcome.model ? OrderedJson(value) : OrderedJson(); };
+  json["top1"] = of_model(scores.top1);
+  json["top5"] = of_model(scores.top5);
+  json["macro-f1"] = of_model(scores.macro_f1);
+  json["loss"] = of_model(scores.loss);
+  json["ece"] = of_model(scores.ece);
   json["seconds"] = run.outcome.seconds;
   json["images-per-second"] = run.outcome.images_per_second;
   json["features-per-second"] = run.outcome.features_per_second;
-  json["model-file"] = run.model_file;
-  json["stopped"] = stopped_name(run.outcome.stopped);
+  json["model-file"] = of_model(run.model_file);
+  json["stopped"] = ending_name(run.outcome);
   json["skipped-images"] = run.outcome.skipped_images;
   return json_text(json) + "\n";
 }

@@ -76,7 +76,7 @@ Result<DataSplit> split_one(const std::string& folder, const DatasetPtr& data, c
                    .duplicate_groups = split.duplicate_groups,
                    .duplicate_pictures = split.duplicate_pictures,
                    .at_random = split.at_random};
-  for (const auto& [index, error] : hashes->corrupt) result.corrupt.push_back(to_string(error));
+  for (const auto& [index, error] : hashes->corrupt) result.corrupt.emplace_back(data->name(index), error);
   return result;
 }
 

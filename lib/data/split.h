@@ -57,8 +57,9 @@ Result<std::vector<DataPart>> open_parts(const std::string& folder);
 struct DataSplit {
   DatasetPtr train;
   DatasetPtr validation;
-  std::string how;                   // a sentence for people: what was found, groups and counts
-  std::vector<std::string> corrupt;  // pictures that could not be decoded while near-duplicates were looked for
+  std::string how;  // a sentence for people: what was found, groups and counts
+  // Pictures that could not be decoded while near-duplicates were looked for: name and reason.
+  std::vector<std::pair<std::string, Error>> corrupt;
   // Of the split, where there was one.
   size_t duplicate_groups = 0, duplicate_pictures = 0;
   bool at_random = false;

@@ -107,10 +107,22 @@ std::string resolve_cache(Recipe& recipe) {
   const bool head = recipe.trainable == Trainable::Head;
   const bool stage = recipe.trainable == Trainable::Layer4 && !augments(recipe);
   recipe.cache = head || stage ? CacheKind::Features : CacheKind::Uint8;
-  if (recipe.cache == CacheKind::Uint8) return "cache=uint8: decoded pictures are kept, as far as cache-max-bytes goes";
+  if (recipe.cache == CacheKind::Uint8)
+    return recipe.fast_decode && recipe.augment.crop == CropKind::RandomResizedCrop
+               ? "cache=uint8: validation pictures are kept; --fast-decode decodes each training crop anew"
+               : "cache=uint8: decoded pictures are kept, as far as cache-max-bytes goes";
   return head && augments(recipe)
              ? "cache=features: only the head learns; training sees each picture without augmentation"
              : "cache=features: what the frozen layers make of each picture is kept";
+}
+
+// What a cache of features that somebody asked for cannot do; empty: nothing.
+std::string features_warning(const Recipe& recipe) {
+  if (recipe.cache != CacheKind::Features) return "";
+  if (recipe.trainable == Trainable::All) return "cache=features: all layers learn, so nothing can be kept";
+  if (recipe.trainable == Trainable::Layer4 && augments(recipe))
+    return "cache=features: training sees each picture without augmentation";
+  return "";
 }
 
 }  // namespace
@@ -154,12 +166,29 @@ std::vector<std::string> resolve_recipe(Recipe& recipe, const DataFacts& facts) 
     recipe.train_crop_height = facts.input_height;
   }
   if (recipe.crop_is_auto) reasons.push_back(resolve_crop(recipe));
-  if (recipe.cache == CacheKind::Auto) reasons.push_back(resolve_cache(recipe));
+  if (recipe.cache == CacheKind::Auto)
+    reasons.push_back(resolve_cache(recipe));
+  else if (std::string warning = features_warning(recipe); !warning.empty())
+    reasons.push_back(std::move(warning));
   if (recipe.epochs == kAutoEpochs) reasons.push_back(resolve_epochs(recipe, facts));
   if (recipe.lr == 0 && !rate_follows_features(recipe)) reasons.push_back(resolve_rate(recipe, facts));
   if (recipe.threads == 0) recipe.threads = static_cast<uint32_t>(processors_of_process());
   if (recipe.workers == 0) recipe.workers = static_cast<uint32_t>(processors_of_process());
   return reasons;
+}
+
+PreprocessSpec training_output(const Recipe& recipe, const PreprocessSpec& card) {
+  PreprocessSpec output = card;
+  if (recipe.train_crop_width <= 0 ||
+      (recipe.train_crop_width == output.crop_width && recipe.train_crop_height == output.crop_height))
+    return output;
+  // The resize keeps its ratio to the crop.
+  if (output.resize > 0)
+    output.resize = std::max(1, output.resize * std::min(recipe.train_crop_width, recipe.train_crop_height) /
+                                    std::min(output.crop_width, output.crop_height));
+  output.crop_width = recipe.train_crop_width;
+  output.crop_height = recipe.train_crop_height;
+  return output;
 }
 
 bool rate_follows_features(const Recipe& recipe) {

@@ -106,6 +106,10 @@ struct DataFacts {
 };
 std::vector<std::string> resolve_recipe(Recipe& recipe, const DataFacts& facts);
 
+// What training makes of a picture for a model whose card says `card`: other than evaluation where --train-crop-size
+// is.
+PreprocessSpec training_output(const Recipe& recipe, const PreprocessSpec& card);
+
 // Whether the head's rate is still to be taken from the features that it learns on, once they are computed.
 bool rate_follows_features(const Recipe& recipe);
 

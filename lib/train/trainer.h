@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -60,7 +61,8 @@ struct TrainSpec {
   // What the layers before the head make of each picture, where the caller knows it; then no picture is read. For
   // recipes that train the head alone. Borrowed.
   std::vector<std::span<const float>> train_features = {}, validation_features = {};
-  Device device = {};  // where the net learns and is judged; choose_training_device() finds one
+  std::set<std::string> known_corrupt = {};  // names of pictures that cannot be decoded, as far as somebody has said so
+  Device device = {};                        // where the net learns and is judged; choose_training_device() finds one
   // Called on the training thread after every batch and every block of the net, forward and backward: may sleep.
   std::function<void()> pause_point = {};
 };

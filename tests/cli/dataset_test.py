@@ -296,6 +296,16 @@ class FromVideo(DataCase):
         self.assertEqual((part["width"], part["height"]), ([62, 62, 62], [46, 46, 46]))
         self.assertEqual(len(self.json_of("dataset", "verify", out)["near-duplicates"]), 1)
 
+    def test_another_clip_of_the_same_name_overwrites_nothing(self):
+        out = ("--label", "x", "--output", self.folder / "out")
+        self.run_tool("dataset", "from-video", self.clip(), *out)
+        before = {name: (self.folder / "out" / name).read_bytes() for name in self.tree(self.folder / "out")}
+        self.run_tool("dataset", "from-video", self.folder / "clip.avi", *out)  # the same again
+        done = self.run_tool("dataset", "from-video", self.clip(("num-buffers=30", "pattern=ball")), *out,
+                             status=cli.INCOMPATIBLE)
+        self.assert_error(done, "clip-000000000.jpg", "--output")
+        self.assertEqual({name: (self.folder / "out" / name).read_bytes() for name in before}, before)
+
     def test_what_is_no_video_is_an_error_that_names_it(self):
         out = ("--label", "x", "--output", self.folder / "out")
         for name, status in ((self.folder / "none.mp4", cli.NOT_FOUND), (self.folder, cli.IO)):
@@ -321,7 +331,7 @@ class FromVideo(DataCase):
 class Usage(DataCase):
     def test_actions_arguments_and_options_that_are_wrong_are_named(self):
         data = self.data({"a": 1})
-        for words, part in (((), "verify, stats, split, preview, from-video"), (("count", data), "'count'"),
+        for words, part in (((), "verify, stats, split, preview, from-video, from-store"), (("count", data), "'count'"),
                             (("stats",), "one DIR, not 0"), (("stats", data, data), "one DIR, not 2"),
                             (("stats", data, "--every", 2), "no option --every"),
                             (("verify", data, "--val-split", "0.5"), "no option --val-split"),

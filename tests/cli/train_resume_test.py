@@ -108,6 +108,19 @@ class Resume(training.TrainCase):
         self.train(*STATEFUL, "--resume", "auto")
         self.assertEqual((self.hash_of(), training.metrics_of(self.folder / "run")), (before, metrics))
 
+    def test_a_run_that_lost_patience_and_is_resumed_stays_as_it_is(self):
+        patient = ("--epochs", 30, "--lr", 1e-9, "--early-stop-patience", 2)
+        self.assertEqual(self.train(*patient)["stopped"], "early")
+        before, metrics = self.hash_of(), training.metrics_of(self.folder / "run")
+        self.assertEqual(self.train(*patient, "--resume", "auto")["stopped"], "early")
+        self.assertEqual((self.hash_of(), training.metrics_of(self.folder / "run")), (before, metrics))
+
+    def test_another_base_is_refused(self):
+        self.train(*STATEFUL)
+        done = self.run_tool(*self.arguments(*STATEFUL, "--resume", "auto", base=self.model(seed=4)),
+                             status=cli.INCOMPATIBLE)
+        self.assertIn("begun from", done.stderr)
+
     def test_other_options_are_refused_by_name(self):
         self.train(*STATEFUL)
         arguments = (self.folder / "run/args.ini").read_text()

@@ -269,7 +269,8 @@ class Errors(training.TrainCase):
     def test_a_last_batch_of_one_picture_is_trained(self):
         os.remove(self.data / "train/red/000.png")
         os.remove(self.data / "train/red/001.png")  # 22 pictures
-        self.assertEqual(self.train("--batch-size", 7)["epochs"], 2)
+        done = self.run_tool(*self.arguments("--batch-size", 7))
+        self.assertIn("a single picture", done.stderr)
 
     def test_a_corrupt_picture_is_named_counted_and_left_out(self):
         self.write("data/train/red/zz.png", b"not a picture")
@@ -293,6 +294,21 @@ class Errors(training.TrainCase):
             self.assertEqual(done.stderr.count(f"zz{i}.png"), 1)
         done = self.run_tool(*self.arguments("--corrupt-budget", 0.08, output="beyond"), status=cli.CORRUPT)
         self.assertIn("3 of 36", done.stderr)
+
+    def test_a_corrupt_picture_that_the_split_finds_is_named_once(self):
+        whole = self.folder / "whole"
+        training.write_part(whole, 10, 5)
+        for name in ("zy.png", "zz.png"):
+            self.write(f"whole/red/{name}", b"not a picture")  # 2 of 32
+        done = self.run_tool(*self.arguments("--corrupt-budget", 0.1, data=whole, output="within"), "--json")
+        self.assertEqual((done.stderr.count("zy.png"), done.stderr.count("zz.png")), (1, 1))
+        self.assertEqual(json.loads(done.stdout)["skipped-images"], 2)
+        done = self.run_tool(*self.arguments("--corrupt-budget", 0.04, data=whole, output="beyond"), status=cli.CORRUPT)
+        self.assertIn("2 of 32", done.stderr)
+        done = self.run_tool(*self.arguments("--on-corrupt", "fail", data=whole, output="first"), status=cli.CORRUPT)
+        self.assertEqual(done.stderr.count("zy.png") + done.stderr.count("zz.png"), 1)
+        for name in ("beyond", "first"):
+            self.assertFalse((self.folder / name).exists())
 
     def test_out_of_memory_names_a_batch_that_fits_and_it_does(self):
         large = self.folder / "large"
@@ -334,6 +350,54 @@ class Errors(training.TrainCase):
         done = self.run_tool(*self.arguments("--lr", "1e6", "--epochs", 30), status=cli.CHECK_FAILED)
         self.assertRegex(done.stderr, r"step \d+")
         self.assertIn("lr", done.stderr)
+        # The rate rises from almost nothing: there is an epoch before it breaks.
+        answer = self.train("--lr", "1e6", "--lr-warmup-epochs", 30, "--epochs", 30, output="late", status=cli.CHECK_FAILED)
+        self.assertEqual(answer["stopped"], "diverged")
+        self.assertTrue(os.path.exists(answer["model-file"]))
+
+    def test_json_says_how_a_run_without_a_model_ended(self):
+        answer = self.train("--lr", "1e6", "--lr-scheduler", "constant", "--epochs", 30, status=cli.CHECK_FAILED)
+        self.assertEqual((answer["stopped"], answer["model-file"], answer["top1"]), ("diverged", None, None))
+        answer = self.train("--max-time", 1e-6, output="short", status=cli.CANCELLED)
+        self.assertEqual((answer["stopped"], answer["epochs"], answer["model-file"]), ("time", 0, None))
+
+    def test_the_base_is_judged_as_it_came_whatever_becomes_of_its_normalisation(self):
+        self.train("--epochs", 4, "--lr", 0.05, output="base")
+        base = self.folder / "base/model.safetensors"
+        judged = self.json_of("eval", "--model-file", base, "--data", self.data / "val", "--device", "cpu")
+        for number, more in enumerate((("--norm", "group"), ("--norm", "layer"), ("--adapt-norm", 16),
+                                       ("--adapt-norm", 16, "--epochs", 0), ("--norm", "frozen"))):
+            self.train("--epochs", 1, *more, base=base, output=f"run{number}")
+            first = training.metrics_of(self.folder / f"run{number}")[0]
+            self.assertEqual(first["epoch"], 0)
+            self.assertEqual(first["validation"]["top1"], judged["top1"], more)
+
+    def test_without_epochs_the_result_is_the_adapted_net(self):
+        self.train("--epochs", 4, "--lr", 0.05, output="base")
+        base = self.folder / "base/model.safetensors"
+        answer = self.train("--adapt-norm", 16, "--epochs", 0, base=base)
+        judged = self.json_of("eval", "--model-file", self.folder / "run/model.safetensors", "--data", self.data / "val",
+                              "--device", "cpu")
+        self.assertEqual(answer["top1"], judged["top1"])
+
+    def test_patience_leaves_the_epochs_of_the_head_alone(self):
+        self.train("--head-epochs", 4, "--epochs", 3, "--early-stop-patience", 1, "--trainable", "layer4", "--lr", 1e-3,
+                   "--lr-scheduler", "constant")
+        rates = [line.get("learning-rate") for line in training.metrics_of(self.folder / "run") if line["epoch"] > 0]
+        self.assertGreater(len(rates), 4)
+        self.assertEqual(rates[4], 1e-3)
+
+    def test_the_report_holds_what_was_said(self):
+        done = self.run_tool(*self.arguments("--trainable", "head", "--cache-max-bytes", 1))
+        self.assertIn("cache: pixels", done.stderr)
+        self.assertIn("cache: pixels", (self.folder / "run/report.html").read_text())
+
+    def test_a_configuration_may_use_torchvisions_words_for_options(self):
+        config = self.write("their.ini", "[train]\nlearning-rate=0.003\nwd=0.01\n")
+        self.train("--config", config)
+        arguments = (self.folder / "run/args.ini").read_text()
+        self.assertIn("\nlr=0.003\n", arguments)
+        self.assertIn("\nweight-decay=0.01\n", arguments)
 
 
 if __name__ == "__main__":

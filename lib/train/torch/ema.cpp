@@ -12,8 +12,8 @@ double ema_keep(const Recipe& recipe, uint64_t t) {
   const double count = static_cast<double>(t);
   if (recipe.model_ema_decay < 0) return std::min(0.9998, (1 + count) / (10 + count));
   if (t == 0) return 0;
-  const double adjust =
-      static_cast<double>(recipe.batch_size) * recipe.model_ema_steps / std::max<uint32_t>(1, recipe.epochs);
+  const double images_of_a_step = static_cast<double>(recipe.batch_size) * recipe.grad_accum_steps;
+  const double adjust = images_of_a_step * recipe.model_ema_steps / std::max<uint32_t>(1, recipe.epochs);
   return 1 - std::min(1.0, (1 - recipe.model_ema_decay) * adjust);
 }
 

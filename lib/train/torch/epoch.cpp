@@ -252,6 +252,7 @@ Result<ClassificationScores> judge_average(RunContext& run, BatchSource& source,
 // Few pictures give many equal counts; the loss tells them apart.
 bool is_better(const Recipe& recipe, const ClassificationScores& scores, const ClassificationScores& best) {
   const double now = merit(recipe, scores), then = merit(recipe, best);
+  if (std::isnan(then)) return !std::isnan(now);
   return now > then || (now == then && scores.loss < best.loss);
 }
 

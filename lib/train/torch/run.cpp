@@ -36,7 +36,8 @@ Status check(const TrainSpec& spec) {
   };
   if (!spec.train || spec.train->size() == 0) return wrong("there are no training pictures", "name other data");
   if (!spec.validation || spec.validation->size() == 0)
-    return wrong("there are no validation pictures", "name them with --val-data, or set some aside with --val-split");
+    return wrong("there are no validation pictures",
+                 "name them with --val-data, or give --val-split two or more pictures of a class");
   if (spec.train->classes() != spec.validation->classes())
     return Error{ErrorCode::Incompatible, "training and validation data have other classes",
                  "give both folders the same class folders"};
@@ -77,7 +78,8 @@ RunIdentity identity_of(const RunContext& run) {
   identity.validation_manifest = run.spec.validation->manifest_hash();
   identity.classes = run.spec.train->classes();
   identity.model = run.card.architecture + ", " + std::string(normalization_name(run.card.normalization)) +
-                   " normalisation, " + preprocess_to_json(run.card.preprocess).dump();
+                   " normalisation, " + preprocess_to_json(run.card.preprocess).dump() +
+                   (run.spec.base ? ", begun from " + run.spec.base->sha256() : "");
   identity.machine = {{"LibTorch", TORCH_VERSION},
                       {"compiler", __VERSION__},
                       {"processor", processor_family()},
@@ -146,10 +148,17 @@ class Run {
     has_head_ = start->has_head;
     run_.identity = identity_of(run_);
     note_odd_classes(run_);
+    note_single_last();
     note_emulation();
     if (!run_.spec.resume_file.empty()) return resume();
     ThreadBudget(static_cast<int>(run_.spec.recipe.threads)).apply();
     return run_.spec.recipe.adapt_norm > 0 ? adapt() : Status::success();
+  }
+
+  void note_single_last() const {
+    const Recipe& recipe = run_.spec.recipe;
+    if (recipe.batch_size > 1 && run_.spec.train->size() % recipe.batch_size == 1)
+      run_.note("the last batch of an epoch is a single picture, which is normalised with running statistics");
   }
 
   void note_emulation() const {
@@ -175,8 +184,10 @@ class Run {
       if (Status good = restore_tensors(read->tensors, "best", run_.best); !good) return good;
     }
     run_.state = read->state;
+    std::set<std::string> corrupt = run_.spec.known_corrupt;
+    corrupt.merge(std::set(read->state.corrupt));
     run_.corrupt = CorruptLog(run_.spec.recipe, run_.spec.train->size() + run_.spec.validation->size(),
-                              run_.observer.note, read->state.corrupt);
+                              run_.observer.note, std::move(corrupt));
     checkpoint_ = std::move(*read);
     return Status::success();
   }
@@ -287,31 +298,68 @@ class Run {
     run_.steps_done = run_.state.epochs * steps + under_way;
   }
 
-  // Where every label has a row of the base's. With no epochs at all, this is the result.
+  // Where every label has a row of the base's. With no epochs at all, what the net begins as is the result.
   Result<Going> judge_base(PhaseParts& parts) {
-    const bool is_all = run_.spec.recipe.epochs + run_.spec.recipe.head_epochs == 0;
-    if (!has_head_ && !is_all) return Going::On;
-    const auto pause = [&](size_t) { return run_.may_go_on() == Going::On; };
-    Result<ClassificationScores> scores =
-        until_cancelled([&] { return evaluate(*run_.net, *parts.validation, run_.spec.validation->size(), pause); });
-    if (!scores && scores.error().code == ErrorCode::Cancelled) return run_.may_go_on();
-    if (!scores) return scores.error();
-    EpochReport report;
-    report.validation = *scores;
-    report.is_best = is_all;
-    if (is_all) {
-      run_.best = clone_all(run_.tensors);
-      run_.state.best_scores = *scores;
+    const bool is_result = run_.spec.recipe.epochs + run_.spec.recipe.head_epochs == 0;
+    const bool is_as_it_came = !differs_from_base();
+    std::optional<ClassificationScores> scores;
+    if (has_head_) {
+      Result<ClassificationScores> base =
+          until_cancelled([&] { return is_as_it_came ? judge_net(parts) : judge_base_as_it_came(); });
+      if (!base && base.error().code == ErrorCode::Cancelled) return run_.may_go_on();
+      if (!base) return base.error();
+      EpochReport report;
+      report.validation = *base;
+      report.is_best = is_result && is_as_it_came;
+      if (run_.observer.epoch) run_.observer.epoch(report);
+      run_.state.history.push_back(without_details(report));
+      if (is_as_it_came) scores = std::move(*base);
     }
-    if (run_.observer.epoch) run_.observer.epoch(report);
-    run_.state.history.push_back(without_details(report));
+    if (!is_result) return Going::On;
+    if (!scores) {
+      Result<ClassificationScores> begun = until_cancelled([&] { return judge_net(parts); });
+      if (!begun && begun.error().code == ErrorCode::Cancelled) return run_.may_go_on();
+      if (!begun) return begun.error();
+      scores = std::move(*begun);
+    }
+    run_.best = clone_all(run_.tensors);
+    run_.state.best_scores = std::move(*scores);
     return Going::On;
+  }
+
+  // Whether normalisation was converted, or its statistics estimated again.
+  bool differs_from_base() const {
+    const TrainSpec& spec = run_.spec;
+    if (!spec.base || !spec.train_features.empty()) return false;
+    return run_.card.normalization != spec.base->card().normalization ||
+           (spec.recipe.adapt_norm > 0 && has_running_statistics(run_.card.normalization));
+  }
+
+  Result<ClassificationScores> judge_net(const PhaseParts& parts) { return judge(*run_.net, *parts.validation); }
+
+  Result<ClassificationScores> judge_base_as_it_came() {
+    TrainSpec spec = run_.spec;
+    spec.recipe.norm = NormChoice::Keep;
+    spec.card.normalization = spec.base->card().normalization;
+    const Result<StartingNet> base = start_net(spec, [](const std::string&) {});
+    if (!base) return base.error();
+    base->net->to(device_);
+    base->net->eval();
+    Result<std::unique_ptr<BatchSource>> pictures =
+        picture_source(loader_spec(run_, spec.validation, run_.card.preprocess, std::nullopt), run_.corrupt);
+    if (!pictures) return pictures.error();
+    return judge(*base->net, *on_device(std::move(*pictures), device_));
+  }
+
+  Result<ClassificationScores> judge(ResNet& net, BatchSource& source) {
+    return evaluate(net, source, run_.spec.validation->size(), [&](size_t) { return run_.may_go_on() == Going::On; });
   }
 
   Result<Going> run_epochs(const Phase& phase, PhaseParts& parts) {
     TrainStep step(*run_.net, *parts.optimizer, phase.recipe, loss_spec(run_), {},
                    {parts.head ? &*parts.head : nullptr, parts.scaler ? &*parts.scaler : nullptr});
     while (run_.state.epochs < phase.last_epoch()) {
+      if (stopped_early_ = lost_patience(phase); stopped_early_) return Going::On;
       EpochReport report;
       Result<Going> going = train_epoch(run_, phase, parts, step, report);
       if (going && *going == Going::On) going = finish_epoch(run_, phase, parts, report);
@@ -319,18 +367,20 @@ class Run {
       if (*going != Going::On || run_.spec.recipe.checkpoint_interval == 0 || is_last_epoch())
         if (const Status saved = run_.save(parts); !saved) return saved.error();
       if (*going != Going::On) return going;
-      if (stopped_early_ = lost_patience(); stopped_early_) return Going::On;
-      if (const Going next = run_.may_go_on(); next != Going::On && !is_last_epoch()) return next;
+      if (is_last_epoch() || lost_patience(phase)) continue;
+      if (const Going next = run_.may_go_on(); next != Going::On) return next;
     }
     return Going::On;
   }
 
   bool is_last_epoch() const { return run_.state.epochs == run_.spec.recipe.head_epochs + run_.spec.recipe.epochs; }
 
-  // The best epoch may be a later one of the same merit, with a lower loss: that is no gain.
-  bool lost_patience() const {
+  // The epochs of --head-epochs are not cut short: the rates of those that follow are counted from their end. The best
+  // epoch may be a later one of the same merit, with a lower loss: that is no gain.
+  bool lost_patience(const Phase& phase) const {
     const uint32_t patience = run_.spec.recipe.early_stop_patience;
-    return patience > 0 && !is_last_epoch() && run_.state.epochs >= last_gain(run_.spec.recipe, run_.state) + patience;
+    if (patience == 0 || phase.last_epoch() < run_.spec.recipe.head_epochs + run_.spec.recipe.epochs) return false;
+    return run_.state.epochs >= std::max(last_gain(run_.spec.recipe, run_.state), phase.first_epoch) + patience;
   }
 
   Result<TrainOutcome> outcome() {

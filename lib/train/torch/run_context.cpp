@@ -9,7 +9,8 @@ RunContext::RunContext(const TrainSpec& asked, const TrainObserver& told, std::s
     : spec(asked),
       observer(told),
       lr(asked.recipe.lr),
-      corrupt(asked.recipe, asked.train->size() + (asked.validation ? asked.validation->size() : 0), told.note),
+      corrupt(asked.recipe, asked.train->size() + (asked.validation ? asked.validation->size() : 0), told.note,
+              asked.known_corrupt),
       stop_(std::move(stop)) {}
 
 void RunContext::resolve_rate(double rate) {

@@ -113,20 +113,7 @@ Status open_given_features(RunContext& run, PhaseParts& parts) {
 
 }  // namespace
 
-PreprocessSpec training_output(const RunContext& run) {
-  PreprocessSpec output = run.card.preprocess;
-  const Recipe& recipe = run.spec.recipe;
-  if (recipe.train_crop_width <= 0 ||
-      (recipe.train_crop_width == output.crop_width && recipe.train_crop_height == output.crop_height))
-    return output;
-  // The resize keeps its ratio to the crop.
-  if (output.resize > 0)
-    output.resize = std::max(1, output.resize * std::min(recipe.train_crop_width, recipe.train_crop_height) /
-                                    std::min(output.crop_width, output.crop_height));
-  output.crop_width = recipe.train_crop_width;
-  output.crop_height = recipe.train_crop_height;
-  return output;
-}
+PreprocessSpec training_output(const RunContext& run) { return training_output(run.spec.recipe, run.card.preprocess); }
 
 LoaderSpec loader_spec(const RunContext& run, const DatasetPtr& dataset, const PreprocessSpec& output,
                        const std::optional<AugmentSpec>& augment) {
