@@ -94,7 +94,7 @@ TEST(Recipe, AnImpossibleValueIsNamedWithWhatIsPossible) {
   EXPECT_NE(set_recipe_option(recipe, "learning", "1").error().message.find("'learning'"), std::string::npos);
 }
 
-TEST(Recipe, WorkersThreadsTimeAndCheckpointsDoNotChangeTheResult) {
+TEST(Recipe, WorkersThreadsLimitsAndCheckpointsDoNotChangeTheResult) {
   std::vector<std::string> free;
   for (const Option& option : recipe_options())
     if (!changes_result(option.name)) free.emplace_back(option.name);

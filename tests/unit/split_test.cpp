@@ -245,7 +245,7 @@ TEST_F(OpenData, PicturesThatCannotBeReadAreNamedOnce) {
   testing::write_text(folder_.file("d/a/bad.jpg"), "x");
   const DataSplit data = open_data(folder_.file("d"), {}).value();
   ASSERT_EQ(data.corrupt.size(), 1u);
-  EXPECT_NE(data.corrupt[0].find("a/bad.jpg"), std::string::npos);
+  EXPECT_NE(data.corrupt[0].first.find("a/bad.jpg"), std::string::npos);
   EXPECT_EQ(data.train->size() + data.validation->size(), 7u);
 }
 
