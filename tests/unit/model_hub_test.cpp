@@ -152,30 +152,68 @@ TEST(ModelHub, TheLastHolderMayLetGoOnTheLoaderThread) {
   EXPECT_EQ(done.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
 }
 
-// A reader that begins after publish() returned must see that generation or a later one, and never a mix: the label
-// of a snapshot is its generation.
-TEST(ModelHub, ReadersNeverSeeAnOlderGenerationOrAMix) {
-  const auto hub = ModelHub::acquire("");
-  ASSERT_TRUE(hub->publish(tiny_model(1, {"1"})).ok());
-  std::atomic<uint64_t> published = 1;
+// Reads the current generation until `stop`, at least kReads times, and times the first kReads.
+class HubReader {
+ public:
+  static constexpr size_t kReads = 250'000;
+
+  HubReader(const ModelHub& hub, const std::atomic<uint64_t>& published, const std::atomic<bool>& stop)
+      : thread_([&] {
+          nanoseconds_.reserve(kReads);
+          while (!stop || nanoseconds_.size() < kReads) read(hub, published);
+        }) {}
+  void join() { thread_.join(); }
+  int faults() const { return faults_; }
+  const std::vector<int64_t>& nanoseconds() const { return nanoseconds_; }
+
+ private:
+  // One that begins after publish() returned must see that generation or a later one, and never a mix: the label of a
+  // snapshot is its generation.
+  void read(const ModelHub& hub, const std::atomic<uint64_t>& published) {
+    const uint64_t least = published;
+    const auto begin = std::chrono::steady_clock::now();
+    const ModelHub::Current now = hub.current();
+    const std::chrono::nanoseconds time = std::chrono::steady_clock::now() - begin;
+    if (nanoseconds_.size() < kReads) nanoseconds_.push_back(time.count());
+    if (now.generation < least) ++faults_;
+    if (now.snapshot->model().card().labels[0] != std::to_string(now.generation)) ++faults_;
+  }
+
+  std::vector<int64_t> nanoseconds_;
+  int faults_ = 0;
+  std::thread thread_;
+};
+
+TEST(ModelHub, AMillionReadsBesideAThousandPublishesSeeNoOlderGenerationAndNoMixAndLeaveNothing) {
+  constexpr uint64_t kPublishes = 1000;
+  auto hub = ModelHub::acquire("");
+  ModelCard card = tiny_model(1, {"1"})->card();
+  const FloatWeights weights = *tiny_model(1, {"1"})->weights().value();
+  std::vector<std::weak_ptr<const Model>> models;
+  const auto publish = [&](uint64_t generation) {
+    card.labels = {std::to_string(generation)};
+    const std::shared_ptr<const Model> model = Model::create(card, weights).value();
+    models.push_back(model);
+    return hub->publish(model)->generation;
+  };
+  std::atomic<uint64_t> published = publish(1);
   std::atomic<bool> stop = false;
-  std::atomic<int> faults = 0;
-  std::vector<std::thread> readers;
-  for (int i = 0; i < 4; ++i)
-    readers.emplace_back([&] {
-      while (!stop) {
-        const uint64_t least = published;
-        const ModelHub::Current now = hub->current();
-        if (now.generation < least) ++faults;
-        if (now.snapshot->model().card().labels[0] != std::to_string(now.generation)) ++faults;
-      }
-    });
-  for (uint64_t generation = 2; generation <= 60; ++generation)
-    published = hub->publish(tiny_model(1, {std::to_string(generation)}))->generation;
+  std::vector<std::unique_ptr<HubReader>> readers;
+  for (int i = 0; i < 4; ++i) readers.push_back(std::make_unique<HubReader>(*hub, published, stop));
+  for (uint64_t generation = 2; generation <= kPublishes; ++generation) published = publish(generation);
   stop = true;
-  for (std::thread& reader : readers) reader.join();
-  EXPECT_EQ(published, 60u);
-  EXPECT_EQ(faults, 0);
+  std::vector<int64_t> times;
+  for (const auto& reader : readers) {
+    reader->join();
+    EXPECT_EQ(reader->faults(), 0);
+    times.insert(times.end(), reader->nanoseconds().begin(), reader->nanoseconds().end());
+  }
+  EXPECT_EQ(published, kPublishes);
+  ASSERT_EQ(times.size(), 4 * HubReader::kReads);
+  std::ranges::nth_element(times, times.begin() + static_cast<ptrdiff_t>(times.size() * 99 / 100));
+  std::printf("p99 of a read: %.2f microseconds\n", static_cast<double>(times[times.size() * 99 / 100]) / 1000);
+  hub.reset();
+  EXPECT_TRUE(std::ranges::all_of(models, [](const auto& model) { return model.expired(); }));
 }
 
 }  // namespace
