@@ -128,6 +128,12 @@ TEST_F(GpuMemory, IsClassifiedWhereItLies) {
   }
 }
 
+TEST_F(GpuMemory, IsNotNeededForTheGpuToClassify) {
+  ElementHarness harness(on_gpu());
+  for (const auto& [color, label] : {std::pair{kRed, "red"}, {kGreen, "green"}, {kBlue, "blue"}})
+    EXPECT_EQ(harness.label_of(color), label);
+}
+
 // fake_gpu.h's kFakePrimaryContext.
 TEST_F(GpuMemory, ComesFromThePrimaryContextWhereNeighboursAsk) {
   if (!is_fake()) GTEST_SKIP() << "not tested: a real GPU's primary context has no known address";
