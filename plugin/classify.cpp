@@ -119,6 +119,7 @@ Status start(GstResnetVideoAnalyzer* analyzer) {
   state.judge.reset();
   state.next_stats = std::chrono::steady_clock::now() + kStatsInterval;
   state.ask_about_overlay = true;
+  state.warned_of_overlay = false;
   const std::scoped_lock guard(state.lock);
   state.slot = state.streaming_slot;
   return Status::success();
@@ -135,13 +136,44 @@ void stop(GstResnetVideoAnalyzer* analyzer) {
   state.judge.reset();
 }
 
+// As the classifier will see it: an engine of the CPU that is named decides for auto.
+std::string device_of(const ClassifyState& state) {
+  const std::string device = state.settings.text("device"), engine = state.settings.word("engine");
+  if (!device.empty() && device != "auto") return device;
+  return engine == "auto" || engine == "cuda" ? "auto" : "cpu";
+}
+
 GstStateChangeReturn change_state(GstElement* element, GstStateChange transition) {
   ClassifyState& state = *GST_RESNET_CLASSIFY(element)->state;
-  if (transition == GST_STATE_CHANGE_NULL_TO_READY) state.hub.join(state.settings.text("model-instance-id"));
+  if (transition == GST_STATE_CHANGE_NULL_TO_READY) {
+    state.hub.join(state.settings.text("model-instance-id"));
+    state.gpu.open(element, device_of(state));
+  }
   const GstStateChangeReturn result =
       GST_ELEMENT_CLASS(gst_resnet_classify_parent_class)->change_state(element, transition);
-  if (transition == GST_STATE_CHANGE_READY_TO_NULL) state.hub.leave();
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL) {
+    state.hub.leave();
+    state.gpu.close();
+  }
   return result;
+}
+
+// ---- Memory of a GPU ----
+
+// A model shows what its device is; before there is one, a GPU that is there may be it; below READY nobody has looked.
+bool takes_gpu_memory(GstResnetVideoAnalyzer* analyzer) {
+  ClassifyState& state = *GST_RESNET_CLASSIFY(analyzer)->state;
+  const std::shared_ptr<ModelSlot> slot = state.current_slot();
+  const std::optional<ModelInfo> info = slot ? slot->info() : std::nullopt;
+  if (info) return info->engine == "cuda";
+  return state.gpu.is_open() ? state.gpu.is_offered() : device_of(state) != "cpu";
+}
+
+gboolean query(GstBaseTransform* transform, GstPadDirection direction, GstQuery* query) {
+  if (GST_QUERY_TYPE(query) == GST_QUERY_CONTEXT &&
+      GST_RESNET_CLASSIFY(transform)->state->gpu.answer(GST_ELEMENT(transform), query))
+    return TRUE;
+  return GST_BASE_TRANSFORM_CLASS(gst_resnet_classify_parent_class)->query(transform, direction, query);
 }
 
 // ---- Negotiation of the overlay ----
@@ -151,7 +183,9 @@ bool adds_composition(GstBaseTransform* transform) {
 }
 
 GstCaps* transform_caps(GstBaseTransform* transform, GstPadDirection direction, GstCaps* caps, GstCaps* filter) {
-  GstCaps* result = transform_overlay_caps(direction, caps, adds_composition(transform));
+  const auto possible = GRef<GstCaps>::adopt(
+      GST_BASE_TRANSFORM_CLASS(gst_resnet_classify_parent_class)->transform_caps(transform, direction, caps, nullptr));
+  GstCaps* result = transform_overlay_caps(direction, possible.get(), adds_composition(transform));
   if (!filter) return result;
   const auto all = GRef<GstCaps>::adopt(result);
   return gst_caps_intersect_full(filter, all.get(), GST_CAPS_INTERSECT_FIRST);
@@ -188,6 +222,7 @@ static void gst_resnet_classify_class_init(GstResnetClassifyClass* klass) {
   GstResnetVideoAnalyzerClass* analyzer_class = GST_RESNET_VIDEO_ANALYZER_CLASS(klass);
   analyzer_class->start = start;
   analyzer_class->stop = stop;
+  analyzer_class->takes_gpu_memory = takes_gpu_memory;
   analyzer_class->wants_frames = [](GstResnetVideoAnalyzer* analyzer) {
     return GST_RESNET_CLASSIFY(analyzer)->state->settings.boolean("enabled");
   };
@@ -205,6 +240,7 @@ static void gst_resnet_classify_class_init(GstResnetClassifyClass* klass) {
   GstBaseTransformClass* transform_class = GST_BASE_TRANSFORM_CLASS(klass);
   transform_class->transform_caps = transform_caps;
   transform_class->fixate_caps = fixate_caps;
+  transform_class->query = query;
 }
 
 static void gst_resnet_classify_init(GstResnetClassify* self) { self->state = new ClassifyState; }

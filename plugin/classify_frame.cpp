@@ -4,6 +4,7 @@
 
 #include "analytics.h"
 #include "classify_state.h"
+#include "error_report.h"
 #include "frame_view.h"
 
 namespace resnetft {
@@ -23,7 +24,8 @@ class RegionRunner {
     if (gst_resnet_video_analyzer_interrupted(GST_RESNET_VIDEO_ANALYZER(self_)))
       return Error{ErrorCode::Cancelled, "a flush or a shut-down is under way", ""};
     if (!mapped_) {
-      Result<MappedFrame> mapped = MappedFrame::map(frame_.buffer, frame_.info, frame_.orientation);
+      const FrameReader reader = model_.classifier->engine_name() == "cuda" ? FrameReader::Gpu : FrameReader::Host;
+      Result<MappedFrame> mapped = MappedFrame::map(frame_.buffer, frame_.info, frame_.orientation, reader);
       if (!mapped) return mapped.error();
       mapped_.emplace(std::move(*mapped));
     }
@@ -97,6 +99,14 @@ void draw_labels(GstResnetClassify* self, const VideoFrame& frame, std::span<con
     GstPad* pad = GST_BASE_TRANSFORM_SRC_PAD(self);
     const auto caps = GRef<GstCaps>::adopt(gst_pad_get_current_caps(pad));
     state.overlay_way = peer_takes_composition(pad, caps.get()) ? Overlay::Way::Attach : Overlay::Way::Blend;
+  }
+  if (state.overlay_way == Overlay::Way::Blend && find_cuda_frame(frame.buffer)) {
+    if (!std::exchange(state.warned_of_overlay, true))
+      post_warning(GST_ELEMENT(self), {ErrorCode::Incompatible,
+                                       "no label is drawn: the frames lie in a GPU's memory, and what follows takes no "
+                                       "overlay composition",
+                                       "put a cudadownload before the element, or turn overlay off"});
+    return;
   }
   if (!state.overlay.draw(frame.buffer, frame.info, labels, state.overlay_way))
     GST_WARNING_OBJECT(self, "the label could not be drawn: the frame cannot be written");

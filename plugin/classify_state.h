@@ -12,6 +12,7 @@
 #include "base/options.h"
 #include "classify.h"
 #include "frame_judge.h"
+#include "gst_cuda.h"
 #include "hub_seat.h"
 #include "judgement_writer.h"
 #include "model_slot.h"
@@ -29,6 +30,7 @@ struct ClassifyState {
   std::atomic<bool> ask_about_overlay = true;
 
   HubSeat hub;
+  GpuContext gpu;
 
   std::mutex lock;                  // for the one below; held only to copy it
   std::shared_ptr<ModelSlot> slot;  // from start() to stop()
@@ -40,6 +42,7 @@ struct ClassifyState {
   FrameJudge judge;
   Overlay overlay;
   Overlay::Way overlay_way = Overlay::Way::Blend;
+  bool warned_of_overlay = false;  // that no label can be drawn
   std::chrono::steady_clock::time_point next_stats;
 
   std::shared_ptr<ModelSlot> current_slot() {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "frame_view.h"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 #include <utility>
+
+#include "gst_cuda.h"
 
 namespace resnetft {
 namespace {
@@ -61,6 +64,14 @@ const FormatRow* find_format(GstVideoFormat format) {
   return nullptr;
 }
 
+std::string caps_text(std::span<const GstVideoFormat> formats) {
+  std::string names;
+  for (const GstVideoFormat format : formats)
+    names += (names.empty() ? "" : ", ") + std::string(gst_video_format_to_string(format));
+  return "format = (string) { " + names +
+         " }, width = (int) [ 1, 32768 ], height = (int) [ 1, 32768 ], framerate = (fraction) [ 0, max ]";
+}
+
 Region crop_of(GstBuffer* buffer, int width, int height) {
   const GstVideoCropMeta* crop = gst_buffer_get_video_crop_meta(buffer);
   if (!crop) return {};
@@ -75,14 +86,15 @@ Region crop_of(GstBuffer* buffer, int width, int height) {
 }  // namespace
 
 std::string video_caps_text() {
-  std::string formats;
-  for (const FormatRow& row : kFormats)
-    formats += (formats.empty() ? "" : ", ") + std::string(gst_video_format_to_string(row.gst));
-  return "format = (string) { " + formats +
-         " }, width = (int) [ 1, 32768 ], height = (int) [ 1, 32768 ], framerate = (fraction) [ 0, max ]";
+  std::array<GstVideoFormat, kFormats.size()> formats;
+  std::ranges::transform(kFormats, formats.begin(), &FormatRow::gst);
+  return caps_text(formats);
 }
 
-Result<MappedFrame> MappedFrame::map(GstBuffer* buffer, const GstVideoInfo& info, Orientation orientation) {
+std::string cuda_caps_text() { return cuda_formats().empty() ? "" : caps_text(cuda_formats()); }
+
+Result<MappedFrame> MappedFrame::map(GstBuffer* buffer, const GstVideoInfo& info, Orientation orientation,
+                                     FrameReader reader) {
   const FormatRow* row = find_format(GST_VIDEO_INFO_FORMAT(&info));
   if (!row)
     return Error{ErrorCode::Incompatible,
@@ -90,8 +102,10 @@ Result<MappedFrame> MappedFrame::map(GstBuffer* buffer, const GstVideoInfo& info
                      " is not one of those that can be classified",
                  "put a videoconvert before the element"};
   MappedFrame mapped;
-  const int flags = int{GST_MAP_READ} | int{GST_VIDEO_FRAME_MAP_FLAG_NO_REF};
-  if (!gst_video_frame_map(&mapped.frame_, &info, buffer, static_cast<GstMapFlags>(flags))) {
+  const std::optional<CudaFrame> cuda = find_cuda_frame(buffer);
+  const bool on_gpu = cuda && reader == FrameReader::Gpu;
+  const int flags = int{GST_MAP_READ} | int{GST_VIDEO_FRAME_MAP_FLAG_NO_REF} | (on_gpu ? int{cuda->map_flag} : 0);
+  if (!gst_video_frame_map(&mapped.frame_, cuda ? &cuda->info : &info, buffer, static_cast<GstMapFlags>(flags))) {
     mapped.frame_.buffer = nullptr;
     return Error{ErrorCode::Io,
                  "a buffer of " + std::to_string(gst_buffer_get_size(buffer)) + " bytes is no " +
@@ -111,6 +125,10 @@ Result<MappedFrame> MappedFrame::map(GstBuffer* buffer, const GstVideoInfo& info
   view.range = info.colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255 ? ColorRange::Full : ColorRange::Limited;
   view.orientation = orientation;
   view.region = crop_of(buffer, view.width, view.height);
+  if (on_gpu) {
+    wait_for_cuda_frame(buffer);
+    view.memory = cuda->memory;
+  }
   return mapped;
 }
 

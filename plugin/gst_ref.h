@@ -11,10 +11,11 @@
 
 namespace resnetft {
 
-// Two hide their structs; the others show that they are mini objects.
+// Three hide their structs; the others show that they are mini objects.
 template <class T>
 constexpr bool is_mini_object() {
-  if constexpr (std::is_same_v<T, GstSample> || std::is_same_v<T, GstVideoOverlayComposition>)
+  if constexpr (std::is_same_v<T, GstSample> || std::is_same_v<T, GstVideoOverlayComposition> ||
+                std::is_same_v<T, GstContext>)
     return true;
   else
     return requires(T object) { object.mini_object; };

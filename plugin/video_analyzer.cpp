@@ -7,6 +7,7 @@
 
 #include "error_report.h"
 #include "frame_view.h"
+#include "gst_cuda.h"
 #include "stream_clock.h"
 
 GST_DEBUG_CATEGORY_STATIC(resnet_video_analyzer_debug);
@@ -212,6 +213,28 @@ gboolean propose_allocation(GstBaseTransform* transform, GstQuery* decide_query,
   return TRUE;
 }
 
+// ---- Caps ----
+
+bool is_gpu_memory(const GstCapsFeatures* features) {
+  return !gst_caps_features_is_any(features) && gst_caps_features_contains(features, resnetft::kCudaMemoryFeature);
+}
+
+GstCaps* in_host_memory(GstCaps* caps) {
+  if (gst_caps_is_any(caps)) return gst_caps_ref(caps);
+  GstCaps* result = gst_caps_new_empty();
+  for (guint i = 0; i < gst_caps_get_size(caps); ++i)
+    if (!is_gpu_memory(gst_caps_get_features(caps, i))) gst_caps_append(result, gst_caps_copy_nth(caps, i));
+  return result;
+}
+
+GstCaps* transform_caps(GstBaseTransform* transform, GstPadDirection, GstCaps* caps, GstCaps* filter) {
+  auto* self = GST_RESNET_VIDEO_ANALYZER(transform);
+  GstCaps* possible = class_of(self)->takes_gpu_memory(self) ? gst_caps_ref(caps) : in_host_memory(caps);
+  if (!filter) return possible;
+  const auto all = resnetft::GRef<GstCaps>::adopt(possible);
+  return gst_caps_intersect_full(filter, all.get(), GST_CAPS_INTERSECT_FIRST);
+}
+
 // ---- Life ----
 
 gboolean set_caps(GstBaseTransform* transform, GstCaps* in_caps, GstCaps*) {
@@ -258,12 +281,15 @@ void finalize(GObject* object) {
 }
 
 // A composition that comes from upstream travels on with its frames, so caps with its feature are taken too.
+std::string caps_in_memory(const std::string& memory, const std::string& fields) {
+  return "video/x-raw(" + memory + "), " + fields + "; video/x-raw(" + memory +
+         ", " GST_CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION "), " + fields;
+}
+
 void add_pad_templates(GstElementClass* element_class) {
-  const std::string fields = resnetft::video_caps_text();
-  const std::string text = "video/x-raw, " + fields +
-                           "; video/x-raw(" GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY
-                           ", " GST_CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION "), " +
-                           fields;
+  std::string text = caps_in_memory(GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY, resnetft::video_caps_text());
+  if (const std::string cuda = resnetft::cuda_caps_text(); !cuda.empty())
+    text += "; " + caps_in_memory(resnetft::kCudaMemoryFeature, cuda);
   const auto caps = resnetft::GRef<GstCaps>::adopt(gst_caps_from_string(text.c_str()));
   gst_element_class_add_pad_template(element_class,
                                      gst_pad_template_new("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps.get()));
@@ -282,6 +308,7 @@ static void gst_resnet_video_analyzer_class_init(GstResnetVideoAnalyzerClass* kl
   GstBaseTransformClass* transform_class = GST_BASE_TRANSFORM_CLASS(klass);
   transform_class->start = start;
   transform_class->stop = stop;
+  transform_class->transform_caps = transform_caps;
   transform_class->set_caps = set_caps;
   transform_class->before_transform = before_transform;
   transform_class->transform_ip = transform_ip;
@@ -294,6 +321,7 @@ static void gst_resnet_video_analyzer_class_init(GstResnetVideoAnalyzerClass* kl
   const auto nothing = [](GstResnetVideoAnalyzer*) {};
   klass->start = [](GstResnetVideoAnalyzer*) { return Status::success(); };
   klass->stop = nothing;
+  klass->takes_gpu_memory = [](GstResnetVideoAnalyzer*) { return true; };
   klass->wants_frames = [](GstResnetVideoAnalyzer*) { return true; };
   klass->analyze = [](GstResnetVideoAnalyzer*, const VideoFrame&) -> Result<FrameWork> { return FrameWork::Passed; };
   klass->reset = [](GstResnetVideoAnalyzer*, ResetReason, const std::string&) {};

@@ -57,6 +57,9 @@ struct GstResnetVideoAnalyzerClass {
   resnetft::Status (*start)(GstResnetVideoAnalyzer* self);
   void (*stop)(GstResnetVideoAnalyzer* self);
 
+  // Caps may name a GPU's memory now. From any thread.
+  bool (*takes_gpu_memory)(GstResnetVideoAnalyzer* self);
+
   // All below on the streaming thread. false: frames pass untouched, at no cost.
   bool (*wants_frames)(GstResnetVideoAnalyzer* self);
   // An error ends the stream: it is posted once, and GST_FLOW_ERROR goes upstream.

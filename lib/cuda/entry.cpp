@@ -3,6 +3,7 @@
 #include <string>
 
 #include "device/cuda/cuda_call.h"
+#include "device/cuda/cuda_context.h"
 #include "device/cuda/cuda_preprocessor.h"
 #include "device/cuda/kernels.h"
 #include "device/cuda_module.h"
@@ -33,11 +34,9 @@ Status check_gpu(int ordinal) {
 extern "C" const resnetft::CudaModule* resnetft_cuda_module();
 
 extern "C" const resnetft::CudaModule* resnetft_cuda_module() {
-  static constexpr resnetft::CudaModule kModule = {resnetft::kCudaModuleVersion,
-                                                   CUDART_VERSION,
-                                                   resnetft::check_gpu,
-                                                   resnetft::create_cuda_preprocessor,
-                                                   resnetft::check_cuda_inference,
+  static constexpr resnetft::CudaModule kModule = {resnetft::kCudaModuleVersion, CUDART_VERSION,
+                                                   resnetft::check_gpu,          resnetft::create_cuda_preprocessor,
+                                                   resnetft::primary_context,    resnetft::check_cuda_inference,
                                                    resnetft::create_cuda_engine};
   return &kModule;
 }

@@ -19,7 +19,7 @@ struct EngineSpec;
 struct FloatTensor;
 struct ModelCard;
 
-inline constexpr unsigned kCudaModuleVersion = 2;
+inline constexpr unsigned kCudaModuleVersion = 3;
 // Compute capability of the oldest GPU that the kernels are built for.
 inline constexpr int kOldestCudaMajor = 7, kOldestCudaMinor = 5;
 
@@ -29,12 +29,13 @@ class CudaPreprocessor {
  public:
   virtual ~CudaPreprocessor() = default;
 
-  // Copies a picture in the host's memory to the GPU and gives the view of the copy, which lives until the next
-  // upload. May return before pinned memory was read: see wait(). InvalidArgument, OutOfMemory, Internal.
+  // The view of a picture in this GPU's memory: of a copy of its region, which lives until the next upload, or of the
+  // picture itself where it lies in the GPU's primary context. The host's memory has been read when this returns; that
+  // of another context or GPU has when wait() returns. InvalidArgument, OutOfMemory, Internal.
   virtual Result<ImageView> upload(const ImageView& image) = 0;
 
-  // Makes [crop_height, crop_width, 3] at `output` of `image`; both are in the GPU's memory. Returns when the work is
-  // queued. InvalidArgument, OutOfMemory, Internal.
+  // Makes [crop_height, crop_width, 3] at `output` of `image`, a view that upload() gave; both are in the GPU's memory.
+  // Returns when the work is queued. InvalidArgument, OutOfMemory, Internal.
   virtual Status run(const ImageView& image, const FrameChange& change, void* output) = 0;
 
   // Mixup of a batch with itself, rolled by one picture (Zhang et al. 2018), in place: `count` pictures of this
@@ -59,6 +60,8 @@ struct CudaModule {
   // DeviceUnavailable where no context can be made on that GPU or the kernels are not built for it.
   Status (*check_gpu)(int ordinal);
   Result<std::unique_ptr<CudaPreprocessor>> (*create_preprocessor)(const CudaPreprocessorOptions& options);
+  // A GPU's primary context, a CUcontext; lives as long as the process. DeviceUnavailable, OutOfMemory, Internal.
+  Result<void*> (*primary_context)(int ordinal);
   // DeviceUnavailable where cuDNN, which the engine needs, is missing. Asks no GPU.
   Status (*check_inference)();
   // infer/cuda/cuda_engine.h. `weights` are FloatWeights, which may be dropped afterwards.

@@ -18,7 +18,7 @@ struct TrainObserver;
 struct TrainOutcome;
 struct TrainSpec;
 
-inline constexpr unsigned kTorchModuleVersion = 4;
+inline constexpr unsigned kTorchModuleVersion = 5;
 
 // The module's one entry point, `resnetft_torch_module()`, returns this table.
 struct TorchModule {

@@ -57,6 +57,8 @@ Status check_enumerators(const ImageView& image) {
   if (!in_range(image.orientation, Orientation::Normal, Orientation::Rotate90CounterClockwise))
     return invalid("orientation " + std::to_string(static_cast<int>(image.orientation)),
                    "EXIF knows 1 to 8; 1 is as stored");
+  if (!in_range(image.memory.kind, MemoryKind::Host, MemoryKind::Cuda))
+    return invalid("memory of kind number " + std::to_string(static_cast<int>(image.memory.kind)), "see MemoryKind");
   return Status::success();
 }
 
@@ -119,6 +121,12 @@ Status check_view(const ImageView& image) {
   if (Status status = check_enumerators(image); !status) return status;
   if (Status status = check_planes(image); !status) return status;
   return check_region(image);
+}
+
+Status check_is_on_host(const ImageView& image) {
+  if (image.memory.kind == MemoryKind::Host) return Status::success();
+  return invalid("a picture in the memory of GPU " + std::to_string(image.memory.gpu) + " is preprocessed on the CPU",
+                 "copy it to the host's memory, or classify it on a GPU");
 }
 
 }  // namespace resnetft

@@ -33,4 +33,7 @@ YuvToRgb yuv_to_rgb_of(const ImageView& image);
 // enumerator that does not exist.
 Status check_view(const ImageView& image);
 
+// InvalidArgument: the pixels lie in a GPU's memory.
+Status check_is_on_host(const ImageView& image);
+
 }  // namespace resnetft

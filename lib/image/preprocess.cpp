@@ -54,6 +54,7 @@ struct Preprocessor::State {
 
   Status run(const ImageView& image, Destination destination, size_t values) {
     if (Status status = check_view(image); !status) return status;
+    if (Status status = check_is_on_host(image); !status) return status;
     if (Status status = check_output(resampler.spec(), values); !status) return status;
     destination.width = resampler.spec().crop_width;
     destination.height = resampler.spec().crop_height;

@@ -119,6 +119,7 @@ struct Classifier::State {
   std::shared_ptr<const Snapshot> snapshot;
   std::shared_ptr<const Engine> engine;
   std::unique_ptr<Session> session;
+  FrameSession* frames;  // the same, where it preprocesses by itself; else null
   Preprocessor preprocessor;
   EngineSpec spec;
   int64_t preprocess_time_ns = 0;
@@ -126,13 +127,16 @@ struct Classifier::State {
 
   const ModelCard& card() const { return snapshot->model().card(); }
 
+  Status take(int index, const ImageView& image) {
+    if (frames) return frames->take(index, image);
+    return preprocessor.to_tensor(image, session->input(index), engine->layout());
+  }
+
   // Fills the session with `images` and runs it; at most spec.max_batch pictures.
   Status run(std::span<const ImageView> images) {
     const Clock::time_point start = Clock::now();
-    for (size_t i = 0; i < images.size(); ++i) {
-      Status status = preprocessor.to_tensor(images[i], session->input(static_cast<int>(i)), engine->layout());
-      if (!status) return status;
-    }
+    for (size_t i = 0; i < images.size(); ++i)
+      if (Status status = take(static_cast<int>(i), images[i]); !status) return status;
     const Clock::time_point ready = Clock::now();
     const Status status = session->run(static_cast<int>(images.size()));
     preprocess_time_ns += nanoseconds(ready - start);
@@ -173,10 +177,15 @@ Result<std::unique_ptr<Classifier>> Classifier::create_on(std::shared_ptr<const 
   }
   Result<std::shared_ptr<const Engine>> engine = snapshot->state_->engine(options.engine, spec);
   if (!engine) return engine.error();
-  Result<std::unique_ptr<Session>> session = (*engine)->create_session();
+  Result<std::unique_ptr<FrameSession>> frames = (*engine)->create_frame_session(preprocess);
+  if (!frames) return frames.error();
+  FrameSession* const own_preprocessing = frames->get();
+  Result<std::unique_ptr<Session>> session = std::unique_ptr<Session>(std::move(*frames));
+  if (!own_preprocessing) session = (*engine)->create_session();
   if (!session) return session.error();
-  return std::unique_ptr<Classifier>(new Classifier(std::unique_ptr<State>(
-      new State{std::move(snapshot), std::move(*engine), std::move(*session), std::move(*preprocessor), spec})));
+  return std::unique_ptr<Classifier>(
+      new Classifier(std::unique_ptr<State>(new State{std::move(snapshot), std::move(*engine), std::move(*session),
+                                                      own_preprocessing, std::move(*preprocessor), spec})));
 }
 
 Result<std::unique_ptr<Classifier>> Classifier::create(std::shared_ptr<const Snapshot> snapshot,

@@ -10,7 +10,9 @@
 
 #include "device/device_choice.h"
 #include "resnetft/error.h"
+#include "resnetft/image.h"
 #include "resnetft/model.h"
+#include "resnetft/preprocess.h"
 
 namespace resnetft {
 
@@ -40,6 +42,14 @@ class Session {
   virtual std::span<const float> embedding(int index) const = 0;
 };
 
+// A session that preprocesses pictures by itself; its input() is empty.
+class FrameSession : public Session {
+ public:
+  // Makes picture `index` of the next run of `image`, which has been read when the run is over, in the host's memory
+  // when this returns. The errors of Preprocessor and of run().
+  virtual Status take(int index, const ImageView& image) = 0;
+};
+
 // Immutable and thread-safe; sessions keep their engine alive.
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
@@ -47,6 +57,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   virtual std::string name() const = 0;  // "onednn", "cuda", "reference"
   virtual TensorLayout layout() const = 0;
   virtual Result<std::unique_ptr<Session>> create_session() const = 0;
+  // A session that preprocesses with the Preprocessor's bits; null where the engine leaves that to its caller.
+  // InvalidArgument for a crop that is not of the engine's size.
+  virtual Result<std::unique_ptr<FrameSession>> create_frame_session(const PreprocessSpec&) const {
+    return std::unique_ptr<FrameSession>();
+  }
 };
 
 // `name`: "auto", "onednn", "cuda", "reference". auto takes cuda on a GPU; on the CPU onednn where it can and

@@ -25,12 +25,18 @@ else
   [ "$RESNETFT_REQUIRE_GPU" != 1 ] || exit 1
 fi
 
+if [ -d "$here/gst" ]; then
+  "$here/gstreamer.sh"
+else
+  echo "run: the elements are NOT TESTED: this bundle has no GStreamer (bundle.sh --with-gstreamer)"
+fi
+
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null || true)
 if [ -n "$sanitizer" ]; then
   for tool in memcheck racecheck initcheck; do
     echo "run: compute-sanitizer --tool $tool"
     "$sanitizer" --tool "$tool" --error-exitcode 1 "$programs/gpu_test" \
-      --gtest_filter='Gpu.OneStream*:Gpu.Mixes*:Gpu.Stores*:GpuEngine.FourSessions*'
+      --gtest_filter='Gpu.OneStream*:Gpu.Mixes*:Gpu.Stores*:GpuEngine.FourSessions*:GpuFrames.FourThreads*'
   done
 else
   echo "run: NOT CHECKED by compute-sanitizer: there is none"

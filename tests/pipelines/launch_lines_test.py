@@ -98,6 +98,12 @@ class LaunchLines(Lines):
     def test_two_branches(self):
         self.labels("Two branches")
 
+    @unittest.skipUnless(Gst.ElementFactory.find("nvh264dec") and Gst.ElementFactory.find("nvh264enc"),
+                         "not tested: there is no nvh264dec here, which needs a GPU")
+    def test_on_a_gpu(self):
+        source = "videotestsrc num-buffers=20 pattern=green ! video/x-raw,width=320,height=240 ! nvh264enc"
+        self.assertEqual(self.labels("On a GPU", [('filesrc location="$MP4" ! qtdemux', source)]), ["green"])
+
     @needs_clips
     def test_the_label_drawn_into_a_video_file(self):
         self.labels("The label drawn into a video file", CLIP=str(CLIPS / "tree.avi"))

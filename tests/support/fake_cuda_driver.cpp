@@ -38,3 +38,25 @@ int cuDeviceGetAttribute(int* value, int attribute, int) {
 }
 int cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = size_t{8} << 30, 0; }
 }
+
+// What gstreamer-cuda looks for and tests do not call.
+#define RESNETFT_NOT_THERE(name) \
+  int name();                    \
+  int name() { return 801; } /* CUDA_ERROR_NOT_SUPPORTED */
+extern "C" {
+RESNETFT_NOT_THERE(cuGraphicsMapResources)
+RESNETFT_NOT_THERE(cuGraphicsUnmapResources)
+RESNETFT_NOT_THERE(cuGraphicsUnregisterResource)
+RESNETFT_NOT_THERE(cuGraphicsGLRegisterImage)
+RESNETFT_NOT_THERE(cuGraphicsGLRegisterBuffer)
+RESNETFT_NOT_THERE(cuGraphicsResourceSetMapFlags_v2)
+RESNETFT_NOT_THERE(cuGraphicsSubResourceGetMappedArray)
+RESNETFT_NOT_THERE(cuGraphicsResourceGetMappedPointer_v2)
+RESNETFT_NOT_THERE(cuGLGetDevices_v2)
+RESNETFT_NOT_THERE(cuModuleLoadData)
+RESNETFT_NOT_THERE(cuModuleUnload)
+RESNETFT_NOT_THERE(cuModuleGetFunction)
+RESNETFT_NOT_THERE(cuTexObjectCreate)
+RESNETFT_NOT_THERE(cuTexObjectDestroy)
+RESNETFT_NOT_THERE(cuLaunchKernel)
+}

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/fake_gpu.h"
 
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <string_view>
 
 #include "device/cuda/kernels.h"
 #include "infer/cuda/kernels.h"
 #include "infer/cuda/value_kernels.h"
+#include "tests/support/host_frame_kernel.h"
 #include "tests/support/turn_threads.h"
 
 namespace resnetft::testing {
@@ -32,6 +35,10 @@ thread_local int recordings = 0;  // of this thread
 
 struct FakeGraph {
   std::vector<FakeWork> work;
+};
+
+struct FakeEvent {
+  bool times;
 };
 
 FakeStream& stream_of(cudaStream_t stream) { return *reinterpret_cast<FakeStream*>(stream); }
@@ -78,12 +85,33 @@ void make_logits(const cuda::LinearTask& task) {
     for (int x = 0; x * cuda::kHeadClasses < task.classes; ++x) cuda::make_logits(task, x, y, slices.data(), threads);
 }
 
+// The driver's, as the runtime finds them.
+CUresult get_current_context(CUcontext* context) {
+  *context = static_cast<CUcontext>(kFakePrimaryContext);
+  return called() ? CUDA_ERROR_UNKNOWN : CUDA_SUCCESS;
+}
+
+CUresult copy_between_contexts(CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src, CUcontext src_context,
+                               size_t bytes, CUstream stream) {
+  if (called()) return CUDA_ERROR_UNKNOWN;
+  if (dst_context != kFakePrimaryContext || !src_context || src_context == dst_context)
+    return CUDA_ERROR_INVALID_CONTEXT;
+  ++fake_gpu().copies_between_contexts;
+  stream_of(stream).queue(
+      [=] { std::memcpy(reinterpret_cast<void*>(dst), reinterpret_cast<const void*>(src), bytes); });
+  return CUDA_SUCCESS;
+}
+
 }  // namespace
 }  // namespace resnetft::testing
 
 namespace resnetft {
 
-cudaError_t launch_frame(const FrameTask&, cudaStream_t) { return cudaErrorNotSupported; }
+cudaError_t launch_frame(const FrameTask& task, cudaStream_t stream) {
+  if (const cudaError_t code = testing::called()) return code;
+  testing::stream_of(stream).queue([task] { testing::run_tiles(task); });
+  return cudaSuccess;
+}
 cudaError_t launch_mixup(NumberType, void*, int64_t, int64_t, double, cudaStream_t) { return cudaErrorNotSupported; }
 cudaError_t find_kernels() { return cudaSuccess; }
 
@@ -178,8 +206,20 @@ cudaError_t cudaMemcpyAsync(void* dst, const void* src, size_t bytes, cudaMemcpy
   return cudaSuccess;
 }
 
-cudaError_t cudaMemcpy2DAsync(void*, size_t, const void*, size_t, size_t, size_t, cudaMemcpyKind, cudaStream_t) {
-  return cudaErrorNotSupported;
+cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
+  if (const cudaError_t code = called()) return code;
+  stream_of(stream).queue([=] { std::memset(memory, value, bytes); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, unsigned, unsigned long long,
+                                             cudaDriverEntryPointQueryResult* found) {
+  const std::string_view wanted(name);
+  *function = wanted == "cuCtxGetCurrent"     ? reinterpret_cast<void*>(get_current_context)
+              : wanted == "cuMemcpyPeerAsync" ? reinterpret_cast<void*>(copy_between_contexts)
+                                              : nullptr;
+  *found = *function ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+  return called();
 }
 
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
@@ -195,16 +235,18 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
 cudaError_t cudaStreamDestroy(cudaStream_t stream) { return delete &stream_of(stream), destroyed(), cudaSuccess; }
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return called(); }
 
-cudaError_t cudaEventCreate(cudaEvent_t* event) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   if (const cudaError_t code = called()) return code;
-  *event = reinterpret_cast<cudaEvent_t>(created(new char));
+  *event = reinterpret_cast<cudaEvent_t>(created(new FakeEvent{(flags & cudaEventDisableTiming) == 0}));
   return cudaSuccess;
 }
+cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  delete reinterpret_cast<char*>(event);
+  delete reinterpret_cast<FakeEvent*>(event);
   return destroyed(), cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (!reinterpret_cast<FakeEvent*>(event)->times) return called();
   const void*& timing = stream_of(stream).timing;
   timing = timing && timing != event ? nullptr : event;
   return cudaSuccess;

@@ -27,6 +27,9 @@ struct FakeStream {
   }
 };
 
+// The fake's primary context, a CUcontext. It lets copies come from any other.
+inline void* const kFakePrimaryContext = reinterpret_cast<void*>(0x1000);
+
 // What happened since reset(), and what shall happen.
 struct FakeGpu {
   size_t memory_bytes = size_t{8} << 30;
@@ -34,7 +37,8 @@ struct FakeGpu {
   int objects = 0;         // that live: memory, pinned memory, streams, events, graphs
   int allocations = 0;
   int copies_to_gpu = 0, copies_from_gpu = 0;  // that were queued
-  std::vector<size_t> launched;                // for each graph that was launched, how much work it held
+  int copies_between_contexts = 0;
+  std::vector<size_t> launched;  // for each graph that was launched, how much work it held
   int calls = 0;
   bool computes = true;  // false: work is queued, and never done
   int failing_call = 0;  // the number of the call that fails; 0: none does

@@ -389,6 +389,8 @@ TEST(Preprocess, APictureThatMakesNoSenseIsRefusedByItsValue) {
   expect_refused([](ImageView& view) { view.strides[0] = 7; }, "stride 7");
   expect_refused([](ImageView& view) { view.strides[1] = -7; }, "stride -7");
   expect_refused([](ImageView& view) { view.region = {1, 0, 8, 6}; }, "8x6 at 1,0");
+  expect_refused([](ImageView& view) { view.memory = {MemoryKind::Cuda, 1, nullptr}; }, "memory of GPU 1");
+  expect_refused([](ImageView& view) { view.memory.kind = static_cast<MemoryKind>(2); }, "memory of kind number 2");
   expect_refused([](ImageView& view) { view.region = {0, -1, 2, 2}; }, "at 0,-1");
   expect_refused([](ImageView& view) { view.region = {4, 4, 2147483647, 1}; }, "2147483647x1");
   expect_refused([](ImageView& view) { view.region = {0, 0, -2, 2}; }, "-2x2");

@@ -60,12 +60,29 @@ Status CudaMemory::reserve(size_t bytes) {
   return status;
 }
 
-Status PinnedMemory::allocate(size_t bytes) {
+Status PinnedMemory::reserve(size_t bytes) {
+  if (bytes <= bytes_) return Status::success();
+  cudaFreeHost(std::exchange(data_, nullptr));
+  bytes_ = 0;
   Status status =
       cuda_status("taking " + std::to_string(bytes) + " bytes of pinned memory", cudaMallocHost(&data_, bytes));
+  if (status) bytes_ = bytes;
+  return status;
+}
+
+Status PinnedMemory::allocate(size_t bytes) {
+  Status status = reserve(bytes);
   if (status) std::memset(data_, 0, bytes);
   return status;
 }
+
+Status CudaEvent::create() {
+  return cuda_status("making an event on the GPU", cudaEventCreateWithFlags(&event_, cudaEventDisableTiming));
+}
+Status CudaEvent::record(cudaStream_t stream) {
+  return cuda_status("recording an event on the GPU", cudaEventRecord(event_, stream));
+}
+Status CudaEvent::wait() const { return cuda_status("waiting for the GPU", cudaEventSynchronize(event_)); }
 
 Status CudaStream::create() {
   if (stream_) return Status::success();

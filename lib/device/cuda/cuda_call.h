@@ -57,12 +57,34 @@ class PinnedMemory {
   PinnedMemory(const PinnedMemory&) = delete;
   PinnedMemory& operator=(const PinnedMemory&) = delete;
 
-  // Once. Zeroed.
+  // At least so many; what was in it is lost where it grows. The GPU must be done with it.
+  Status reserve(size_t bytes);
+  // reserve(), and zeros.
   Status allocate(size_t bytes);
   uint8_t* data() const { return static_cast<uint8_t*>(data_); }
 
  private:
   void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+// A place in a stream that the host can wait for.
+class CudaEvent {
+ public:
+  CudaEvent() = default;
+  ~CudaEvent() {
+    if (event_) cudaEventDestroy(event_);
+  }
+  CudaEvent(const CudaEvent&) = delete;
+  CudaEvent& operator=(const CudaEvent&) = delete;
+
+  Status create();
+  Status record(cudaStream_t stream);
+  // Until what was queued before it is done; at once where it was never recorded.
+  Status wait() const;
+
+ private:
+  cudaEvent_t event_ = nullptr;
 };
 
 // A stream of its own that waits for no other, of the highest priority: training beside it has the lowest. Or one that

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Owns what a stream of frames needs on a GPU: a copy of the frame, the kernel's tables, a stream.
+// Owns what a stream of frames needs on a GPU: their way there, the kernel's tables, a stream.
 #include "device/cuda/cuda_preprocessor.h"
 
 #include <cstdlib>
 #include <new>
+#include <optional>
 #include <string>
 
 #include "device/cuda/cuda_call.h"
 #include "device/cuda/frame_plan.h"
+#include "device/cuda/frame_upload.h"
 #include "device/cuda/kernels.h"
 #include "image/pixel_format.h"
 
@@ -16,12 +18,6 @@ namespace {
 
 Error out_of_host_memory() {
   return {ErrorCode::OutOfMemory, "preprocessing on the GPU: the host's memory ran out", "free memory"};
-}
-
-// Rows of a copied plane begin where the GPU reads them at once.
-size_t pitch_of(int row_bytes) {
-  constexpr size_t kAlignment = 256;
-  return (static_cast<size_t>(row_bytes) + kAlignment - 1) / kAlignment * kAlignment;
 }
 
 Status check_change(const FrameChange& change) {
@@ -50,31 +46,21 @@ class StreamPreprocessor : public CudaPreprocessor {
   Status start() {
     const CurrentGpu current(options_.ordinal);
     if (!current.status()) return current.status();
-    return stream_.create();
+    if (Status status = stream_.create(); !status) return status;
+    upload_.emplace(options_.ordinal, stream_.get());
+    return upload_->start();
   }
 
   Result<ImageView> upload(const ImageView& image) override {
     if (Status status = check_view(image); !status) return status.error();
     const CurrentGpu current(options_.ordinal);
     if (!current.status()) return current.status().error();
-    const std::array<int, 3> bytes = plane_row_bytes(layout_of(image.format), image.width);
-    size_t total = 0;
-    for (size_t i = 0; i < bytes.size(); ++i) total += pitch_of(bytes[i]) * rows_of(image, i);
-    if (Status status = frame_.reserve(total); !status) return status.error();
-    ImageView copy = image;
-    uint8_t* target = frame_.data();
-    for (size_t i = 0; i < bytes.size(); ++i) {
-      if (bytes[i] == 0) continue;
-      if (Status status = copy_plane(image, i, bytes[i], target); !status) return status.error();
-      copy.planes[i] = target;
-      copy.strides[i] = static_cast<ptrdiff_t>(pitch_of(bytes[i]));
-      target += pitch_of(bytes[i]) * rows_of(image, i);
-    }
-    return copy;
+    return upload_->take(image);
   }
 
   Status run(const ImageView& image, const FrameChange& change, void* output) override {
     if (Status status = check_view(image); !status) return status;
+    if (Status status = check_place(image); !status) return status;
     if (Status status = check_change(change); !status) return status;
     const CurrentGpu current(options_.ordinal);
     if (!current.status()) return current.status();
@@ -102,25 +88,12 @@ class StreamPreprocessor : public CudaPreprocessor {
   }
 
  private:
-  static size_t rows_of(const ImageView& image, size_t plane) {
-    return static_cast<size_t>(plane == 0 ? image.height : (image.height + 1) / 2);
-  }
-
-  // Rows that are stored bottom up are copied from the last one on, one by one from the top: a copy of a rectangle
-  // takes no negative pitch.
-  Status copy_plane(const ImageView& image, size_t plane, int row_bytes, uint8_t* target) {
-    const size_t rows = rows_of(image, plane), pitch = pitch_of(row_bytes), bytes = static_cast<size_t>(row_bytes);
-    const ptrdiff_t stride = image.strides[plane];
-    cudaError_t code = cudaSuccess;
-    if (stride >= row_bytes) {
-      code = cudaMemcpy2DAsync(target, pitch, image.planes[plane], static_cast<size_t>(stride), bytes, rows,
-                               cudaMemcpyHostToDevice, stream_.get());
-    } else {
-      for (size_t row = 0; row < rows && code == cudaSuccess; ++row)
-        code = cudaMemcpyAsync(target + row * pitch, image.planes[plane] + static_cast<ptrdiff_t>(row) * stride, bytes,
-                               cudaMemcpyHostToDevice, stream_.get());
-    }
-    return cuda_status("copying a frame to the GPU", code);
+  Status check_place(const ImageView& image) const {
+    const PixelMemory& memory = image.memory;
+    if (memory.kind == MemoryKind::Cuda && memory.gpu == options_.ordinal && !memory.context) return Status::success();
+    return Error{ErrorCode::InvalidArgument,
+                 "a picture that is not in the memory of GPU " + std::to_string(options_.ordinal),
+                 "upload it, and take the view of the copy"};
   }
 
   // The tables are pageable memory, which CUDA has copied out of when the call returns; on the GPU the copy waits for
@@ -142,7 +115,8 @@ class StreamPreprocessor : public CudaPreprocessor {
   CudaPreprocessorOptions options_;
   FramePlan plan_;
   CudaStream stream_;
-  CudaMemory frame_, tables_;
+  std::optional<FrameUpload> upload_;  // from start() on
+  CudaMemory tables_;
   bool tables_are_there_ = false;
 };
 

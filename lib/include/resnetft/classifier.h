@@ -59,7 +59,8 @@ class Classifier {
   int threads() const;
 
   // One judgement for each picture, in order; `top_k` 0: all classes. Any number of pictures, split into batches.
-  // The two times below are of the last call.
+  // Pictures in a GPU's memory are for device cuda only. The two times below are of the last call; on a GPU the first
+  // is what the processor does to frames, and the kernels that preprocess them count for the second.
   Result<std::vector<Judgement>> classify(std::span<const ImageView> images, size_t top_k);
   int64_t preprocess_time_ns() const;
   int64_t inference_time_ns() const;

@@ -54,6 +54,16 @@ struct Region {
   int height = 0;
 };
 
+enum class MemoryKind { Host, Cuda };
+
+// Where pixels lie: in the host's memory, or in that of the GPU which CUDA counts as `gpu`. `context` is the CUcontext
+// that the memory was taken in; null: the GPU's primary one, CUDA's runtime's and LibTorch's.
+struct PixelMemory {
+  MemoryKind kind = MemoryKind::Host;
+  int gpu = 0;
+  void* context = nullptr;
+};
+
 // Borrows the pixels. `planes[i]` points at the first byte of the first row of plane i (Nv12: Y, UV; I420: Y, U, V;
 // Yv12: Y, V, U, as in memory), `strides[i]` is the distance in bytes between two rows of it, negative where rows are
 // stored bottom up. Chroma of odd sizes is rounded up: a 5x3 I420 picture has 3x2 chroma.
@@ -67,6 +77,7 @@ struct ImageView {
   ColorRange range = ColorRange::Limited;
   Orientation orientation = Orientation::Normal;
   Region region = {};
+  PixelMemory memory = {};  // what is written there must be done before the view is used
 };
 
 }  // namespace resnetft

@@ -55,7 +55,7 @@ class Preprocessor {
 
   // The resized and cropped picture, [crop_height, crop_width, 3] in R, G, B; `pixels` has exactly that many bytes.
   // Computes only the rows and columns that the crop keeps; memory is bounded by the source's size plus the output's.
-  // InvalidArgument: no pixels, sides outside 1 to 32768, a region outside the picture.
+  // InvalidArgument: no pixels, sides outside 1 to 32768, a region outside the picture, a GPU's memory.
   Status to_pixels(const ImageView& image, std::span<uint8_t> pixels);
 
   // The same as floats, (value / 255 - mean) / std.

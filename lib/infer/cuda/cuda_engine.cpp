@@ -19,13 +19,27 @@ class CudaEngine : public Engine {
  public:
   std::string name() const override { return "cuda"; }
   TensorLayout layout() const override { return TensorLayout::Nhwc; }
-  Result<std::unique_ptr<Session>> create_session() const override try {
-    return create_cuda_session(shared_from_this(), net);
-  } catch (const std::bad_alloc&) {
-    return Error{ErrorCode::OutOfMemory, "creating a CUDA session: the host's memory ran out", "free memory"};
+  Result<std::unique_ptr<Session>> create_session() const override {
+    Result<std::unique_ptr<FrameSession>> session = create(nullptr);
+    if (!session) return session.error();
+    return std::unique_ptr<Session>(std::move(*session));
+  }
+  Result<std::unique_ptr<FrameSession>> create_frame_session(const PreprocessSpec& preprocess) const override {
+    const Extent& picture = net.network.layers.front().src_extent;
+    if (preprocess.crop_width == picture.width && preprocess.crop_height == picture.height) return create(&preprocess);
+    return Error{ErrorCode::InvalidArgument,
+                 "a crop of " + std::to_string(preprocess.crop_width) + "x" + std::to_string(preprocess.crop_height),
+                 "the engine was built for " + std::to_string(picture.width) + "x" + std::to_string(picture.height)};
   }
 
   PreparedNet net;  // filled by Builder before anybody else sees the engine
+
+ private:
+  Result<std::unique_ptr<FrameSession>> create(const PreprocessSpec* preprocess) const try {
+    return create_cuda_session(shared_from_this(), net, preprocess);
+  } catch (const std::bad_alloc&) {
+    return Error{ErrorCode::OutOfMemory, "creating a CUDA session: the host's memory ran out", "free memory"};
+  }
 };
 
 Status check_spec(const ModelCard& card, const EngineSpec& spec) {

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <string>
 
+#include "device/cuda/cuda_preprocessor.h"
+
 namespace resnetft::cuda {
 namespace {
 
@@ -40,7 +42,7 @@ class Graph {
   cudaGraphExec_t executable_ = nullptr;
 };
 
-class CudaSession : public Session {
+class CudaSession : public FrameSession {
  public:
   CudaSession(std::shared_ptr<const Engine> engine, const PreparedNet& net)
       : engine_(std::move(engine)),
@@ -56,10 +58,13 @@ class CudaSession : public Session {
     handle_.reset();
   }
 
-  Status start() {
+  // `preprocess`: of pictures that come by take(); null: they come by input().
+  Status start(const PreprocessSpec* preprocess) {
     const CurrentGpu current(net_.ordinal);
     if (!current.status()) return current.status();
     if (Status status = stream_.create(); !status) return status;
+    if (preprocess)
+      if (Status status = start_preprocessing(*preprocess); !status) return status;
     if (Status status = allocate(); !status) return status;
     Result<CudnnHolder<cudnnHandle_t>> handle = make_handle(*net_.cudnn, stream_.get());
     if (!handle) return handle.error();
@@ -70,17 +75,23 @@ class CudaSession : public Session {
   }
 
   std::span<float> input(int index) override {
+    if (preprocessor_) return {};
     return {floats_of(staged_input_) + static_cast<size_t>(index) * picture_, picture_};
   }
   std::span<const float> embedding(int index) const override { return {row(index), features_}; }
   std::span<const float> logits(int index) const override { return {row(index) + features_, row_ - features_}; }
 
+  // Straight to where the graph reads it; the graph comes later on the same stream.
+  Status take(int index, const ImageView& image) override {
+    if (Status status = check_count(index + 1, "a picture in place " + std::to_string(index)); !status) return status;
+    const Result<ImageView> there = preprocessor_->upload(image);
+    if (!there) return there.error();
+    return preprocessor_->run(*there, {}, input_.data() + input_bytes(index));
+  }
+
   // The smallest graph that holds the batch; what stands in the places beyond it is not looked at.
   Status run(int batch) override {
-    const int largest = net_.plans.back().list.batch;
-    if (batch < 1 || batch > largest)
-      return Error{ErrorCode::InvalidArgument, "a run of " + std::to_string(batch) + " pictures",
-                   "this session takes 1 to " + std::to_string(largest)};
+    if (Status status = check_count(batch, "a run of " + std::to_string(batch) + " pictures"); !status) return status;
     const CurrentGpu current(net_.ordinal);
     if (!current.status()) return current.status();
     const auto holds = [&](const Plan& plan) { return plan.list.batch >= batch; };
@@ -97,6 +108,20 @@ class CudaSession : public Session {
   size_t input_bytes(int batch) const { return static_cast<size_t>(batch) * picture_ * sizeof(float); }
   size_t output_bytes(int batch) const { return static_cast<size_t>(batch) * row_ * sizeof(float); }
 
+  Status check_count(int pictures, const std::string& what) const {
+    const int largest = net_.plans.back().list.batch;
+    if (pictures >= 1 && pictures <= largest) return Status::success();
+    return Error{ErrorCode::InvalidArgument, what, "this session takes 1 to " + std::to_string(largest)};
+  }
+
+  Status start_preprocessing(const PreprocessSpec& spec) {
+    Result<std::unique_ptr<CudaPreprocessor>> made = create_cuda_preprocessor(
+        {.spec = spec, .number = NumberType::Float32, .ordinal = net_.ordinal, .stream = stream_.get()});
+    if (!made) return made.error();
+    preprocessor_ = std::move(*made);
+    return Status::success();
+  }
+
   Status allocate() {
     size_t arena = 0, workspace = 0;
     for (const Plan& plan : net_.plans) {
@@ -108,18 +133,23 @@ class CudaSession : public Session {
     if (Status status = arena_.reserve(arena); !status) return status;
     if (Status status = output_.reserve(output_bytes(batch)); !status) return status;
     if (Status status = workspace_.reserve(workspace); !status) return status;
-    if (Status status = staged_input_.allocate(input_bytes(batch)); !status) return status;
+    if (preprocessor_) {
+      const cudaError_t code = cudaMemsetAsync(input_.data(), 0, input_bytes(batch), stream_.get());
+      if (Status status = cuda_status("clearing the GPU's memory", code); !status) return status;
+    } else if (Status status = staged_input_.allocate(input_bytes(batch)); !status) {
+      return status;
+    }
     return staged_output_.allocate(output_bytes(batch));
   }
 
   Status queue(const Plan& plan) {
     const int batch = plan.list.batch;
     const Buffers buffers = {input_.data(), arena_.data(), output_.data(), workspace_.data()};
-    if (Status status = cuda_status("copying pictures to the GPU",
-                                    cudaMemcpyAsync(input_.data(), staged_input_.data(), input_bytes(batch),
-                                                    cudaMemcpyHostToDevice, stream_.get()));
-        !status)
-      return status;
+    if (!preprocessor_) {
+      const cudaError_t code = cudaMemcpyAsync(input_.data(), staged_input_.data(), input_bytes(batch),
+                                               cudaMemcpyHostToDevice, stream_.get());
+      if (Status status = cuda_status("copying pictures to the GPU", code); !status) return status;
+    }
     if (Status status = queue_plan(net_, plan, buffers, handle_.get(), stream_.get()); !status) return status;
     return cuda_status("copying logits from the GPU",
                        cudaMemcpyAsync(staged_output_.data(), output_.data(), output_bytes(batch),
@@ -141,6 +171,7 @@ class CudaSession : public Session {
   const PreparedNet& net_;
   size_t picture_, features_, row_;  // in floats
   CudaStream stream_{nullptr};
+  std::unique_ptr<CudaPreprocessor> preprocessor_;  // on the same stream; null: pictures come by input()
   CudaMemory input_, arena_, output_, workspace_;
   PinnedMemory staged_input_, staged_output_;
   CudnnHolder<cudnnHandle_t> handle_{nullptr, nullptr};
@@ -165,10 +196,11 @@ Error with_batch_that_fits(Error error, const Network& network, NumberType numbe
   return error;
 }
 
-Result<std::unique_ptr<Session>> create_cuda_session(std::shared_ptr<const Engine> engine, const PreparedNet& net) {
+Result<std::unique_ptr<FrameSession>> create_cuda_session(std::shared_ptr<const Engine> engine, const PreparedNet& net,
+                                                          const PreprocessSpec* preprocess) {
   auto session = std::make_unique<CudaSession>(std::move(engine), net);
-  const Status started = session->start();
-  if (started) return std::unique_ptr<Session>(std::move(session));
+  const Status started = session->start(preprocess);
+  if (started) return std::unique_ptr<FrameSession>(std::move(session));
   session.reset();
   const CurrentGpu current(net.ordinal);
   return with_batch_that_fits(started.error(), net.network, net.number, net.plans.back().list.batch, 0);

@@ -9,8 +9,10 @@
 
 namespace resnetft::cuda {
 
-// `net` belongs to `engine`, which the session keeps alive. OutOfMemory names a batch that may fit.
-Result<std::unique_ptr<Session>> create_cuda_session(std::shared_ptr<const Engine> engine, const PreparedNet& net);
+// `net` belongs to `engine`, which the session keeps alive. `preprocess`: how the session makes its input of pictures;
+// null: its caller writes to input(). OutOfMemory names a batch that may fit.
+Result<std::unique_ptr<FrameSession>> create_cuda_session(std::shared_ptr<const Engine> engine, const PreparedNet& net,
+                                                          const PreprocessSpec* preprocess);
 
 // An OutOfMemory error with the largest batch below `batch` for which the GPU has room now, beside `more` bytes; other
 // errors as they are.

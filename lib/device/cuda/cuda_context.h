@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// The driver's contexts, of which CUDA's runtime knows one for each GPU, the primary one. Others in the process may
+// keep their memory in contexts of their own, on the same GPU too.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "resnetft/error.h"
+
+namespace resnetft {
+
+// A CUcontext.
+Result<void*> primary_context(int ordinal);
+
+// Queues a copy from memory of the context `src_context` to memory of `dst_context`, whose GPU is the current one.
+Status copy_between_contexts(void* dst, void* dst_context, const void* src, void* src_context, size_t bytes,
+                             cudaStream_t stream);
+
+}  // namespace resnetft

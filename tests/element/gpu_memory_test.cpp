@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// Frames in a GPU's memory, with gstreamer-cuda itself: over a GPU that is the host (fake_gpu_main.cpp), where copies
+// are counted, or over a real one.
+#include <dlfcn.h>
+#include <gst/cuda/gstcudautils.h>
+
+#include "device/device_choice.h"
+#include "finetune_harness.h"
+#include "gpu/gpu_required.h"
+
+namespace resnetft::testing {
+namespace {
+
+using ContextPtr = GRef<GstCudaContext>;
+
+constexpr int kWidth = 320, kHeight = 240;
+
+std::string gpu_caps(const char* format) {
+  return "video/x-raw(memory:CUDAMemory), framerate=30/1, width=320, height=240, format=" + std::string(format);
+}
+
+// Between the host and the GPU, by gstreamer-cuda.
+using CopyCount = int (*)();
+CopyCount copy_count() {
+  void* driver = dlopen("libcuda.so.1", RTLD_NOW);
+  return driver ? reinterpret_cast<CopyCount>(dlsym(driver, "fake_cuda_copies")) : nullptr;
+}
+bool is_fake() { return copy_count() != nullptr; }
+int copies() { return is_fake() ? copy_count()() : 0; }
+
+// What the element answers its neighbours.
+ContextPtr offered_context(GstElement* element) {
+  const auto query = GRef<GstQuery>::adopt(gst_query_new_context(GST_CUDA_CONTEXT_TYPE));
+  GstPad* pad = gst_element_get_static_pad(element, "sink");
+  GstContext* context = nullptr;
+  GstCudaContext* offered = nullptr;
+  if (gst_pad_query(pad, query.get())) gst_query_parse_context(query.get(), &context);
+  if (context)
+    gst_structure_get(gst_context_get_structure(context), GST_CUDA_CONTEXT_TYPE, GST_TYPE_CUDA_CONTEXT, &offered,
+                      nullptr);
+  gst_object_unref(pad);
+  return ContextPtr::adopt(offered);
+}
+
+// Limited BT.601.
+std::array<uint8_t, 3> yuv_of(const Color& color) {
+  const double r = color[0], g = color[1], b = color[2];
+  return {static_cast<uint8_t>(16 + 0.257 * r + 0.504 * g + 0.098 * b),
+          static_cast<uint8_t>(128 - 0.148 * r - 0.291 * g + 0.439 * b),
+          static_cast<uint8_t>(128 + 0.439 * r - 0.368 * g - 0.071 * b)};
+}
+
+void paint(uint8_t* pixels, const GstVideoInfo& info, const Color& color) {
+  const std::array<uint8_t, 3> yuv = yuv_of(color);
+  for (int y = 0; y < kHeight; ++y)
+    for (int x = 0; x < kWidth; ++x) {
+      if (GST_VIDEO_INFO_FORMAT(&info) == GST_VIDEO_FORMAT_RGBA) {
+        for (int c = 0; c < 3; ++c) pixels[y * info.stride[0] + 4 * x + c] = color[static_cast<size_t>(c)];
+        continue;
+      }
+      uint8_t* chroma = pixels + info.offset[1] + y / 2 * info.stride[1] + x / 2 * 2;
+      pixels[y * info.stride[0] + x] = yuv[0];
+      chroma[0] = yuv[1];
+      chroma[1] = yuv[2];
+    }
+}
+
+// Of RGBA or NV12, wholly on the GPU.
+GstBuffer* gpu_frame(GstCudaContext* context, GstVideoFormat format, const Color& color, uint64_t index = 0) {
+  gst_cuda_memory_init_once();
+  GstVideoInfo info;
+  gst_video_info_set_format(&info, format, kWidth, kHeight);
+  GstAllocator* allocator = gst_allocator_find(GST_CUDA_MEMORY_TYPE_NAME);
+  GstMemory* memory = gst_cuda_allocator_alloc(GST_CUDA_ALLOCATOR(allocator), context, &info);
+  gst_object_unref(allocator);
+  GstMapInfo map;
+  EXPECT_TRUE(gst_memory_map(memory, &map, GST_MAP_WRITE));
+  paint(map.data, GST_CUDA_MEMORY_CAST(memory)->info, color);
+  gst_memory_unmap(memory, &map);
+  EXPECT_TRUE(gst_memory_map(memory, &map, static_cast<GstMapFlags>(int{GST_MAP_READWRITE} | int{GST_MAP_CUDA})));
+  gst_memory_unmap(memory, &map);
+  GstBuffer* buffer = gst_buffer_new();
+  gst_buffer_append_memory(buffer, memory);
+  GST_BUFFER_PTS(buffer) = gst_util_uint64_scale(index, GST_SECOND, 30);
+  GST_BUFFER_DURATION(buffer) = GST_SECOND / 30;
+  return buffer;
+}
+
+struct Outcome {
+  std::string label;
+  bool same_memory;
+  int copies;
+};
+
+Outcome outcome_of(ElementHarness& harness, GstBuffer* in) {
+  GstMemory* memory = gst_buffer_peek_memory(in, 0);
+  const int before = copies();
+  GstBuffer* out = harness.process(in);
+  if (!out) return {"<no frame>", false, 0};
+  Outcome outcome = {text_field(classification_of(out), "label"), gst_buffer_peek_memory(out, 0) == memory,
+                     copies() - before};
+  gst_buffer_unref(out);
+  return outcome;
+}
+
+class GpuMemory : public ElementTest {
+ protected:
+  void SetUp() override { RESNETFT_NEEDS_GPU(choose_device("cuda")); }
+  Properties on_gpu(Properties more = {}) {
+    more.insert(more.end(), {{"model-file", color_file()}, {"device", "cuda"}});
+    return more;
+  }
+};
+
+}  // namespace
+
+TEST_F(GpuMemory, IsClassifiedWhereItLies) {
+  for (const auto& [format, name] : {std::pair{GST_VIDEO_FORMAT_RGBA, "RGBA"}, {GST_VIDEO_FORMAT_NV12, "NV12"}}) {
+    ElementHarness harness(on_gpu(), gpu_caps(name));
+    const ContextPtr context = offered_context(harness.element());
+    ASSERT_TRUE(context);
+    for (const auto& [color, label] : {std::pair{kRed, "red"}, {kGreen, "green"}, {kBlue, "blue"}}) {
+      const Outcome outcome = outcome_of(harness, gpu_frame(context.get(), format, color));
+      EXPECT_EQ(outcome.label, label) << name;
+      EXPECT_TRUE(outcome.same_memory);
+      EXPECT_EQ(outcome.copies, 0);
+    }
+  }
+}
+
+TEST_F(GpuMemory, IsNotNeededForTheGpuToClassify) {
+  ElementHarness harness(on_gpu());
+  for (const auto& [color, label] : {std::pair{kRed, "red"}, {kGreen, "green"}, {kBlue, "blue"}})
+    EXPECT_EQ(harness.label_of(color), label);
+}
+
+// fake_gpu.h's kFakePrimaryContext.
+TEST_F(GpuMemory, ComesFromThePrimaryContextWhereNeighboursAsk) {
+  if (!is_fake()) GTEST_SKIP() << "not tested: a real GPU's primary context has no known address";
+  ElementHarness harness(on_gpu(), "");
+  const ContextPtr context = offered_context(harness.element());
+  ASSERT_TRUE(context);
+  EXPECT_EQ(gst_cuda_context_get_handle(context.get()), reinterpret_cast<void*>(0x1000));
+}
+
+TEST_F(GpuMemory, OfAnotherContextIsClassifiedWithoutTheHost) {
+  ElementHarness harness(on_gpu(), gpu_caps("NV12"));
+  const ContextPtr other = ContextPtr::adopt(gst_cuda_context_new(0));
+  ASSERT_TRUE(other);
+  const Outcome outcome = outcome_of(harness, gpu_frame(other.get(), GST_VIDEO_FORMAT_NV12, kBlue));
+  EXPECT_EQ(outcome.label, "blue");
+  EXPECT_EQ(outcome.copies, 0);
+}
+
+TEST_F(GpuMemory, AContextThatWasSetIsTheOneThatIsOffered) {
+  GstElement* element = make_classifier(on_gpu());
+  const ContextPtr other = ContextPtr::adopt(gst_cuda_context_new(0));
+  ASSERT_TRUE(other);
+  const auto context = GRef<GstContext>::adopt(gst_context_new_cuda_context(other.get()));
+  gst_element_set_context(element, context.get());
+  ElementHarness harness(element, "");
+  EXPECT_EQ(offered_context(element).get(), other.get());
+}
+
+TEST_F(GpuMemory, HasNoLabelDrawnIntoItAndOneWarningSaysSo) {
+  ElementHarness harness(on_gpu({{"overlay", "true"}}), gpu_caps("RGBA"));
+  const ContextPtr context = offered_context(harness.element());
+  ASSERT_TRUE(context);
+  for (int frame = 0; frame < 3; ++frame) {
+    const Outcome outcome = outcome_of(harness, gpu_frame(context.get(), GST_VIDEO_FORMAT_RGBA, kRed));
+    EXPECT_EQ(outcome.label, "red");
+    EXPECT_EQ(outcome.copies, 0);
+  }
+  std::vector<BusMessage> messages = harness.messages();
+  std::erase_if(messages, [](const BusMessage& message) { return message.type != GST_MESSAGE_WARNING; });
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_NE(messages.front().text.find("no label is drawn"), std::string::npos) << messages.front().text;
+}
+
+TEST_F(GpuMemory, GetsACompositionWhereThePeerTakesOne) {
+  GstElement* element = make_classifier(on_gpu({{"overlay", "true"}}));
+  ElementHarness harness(element, "");
+  gst_harness_add_propose_allocation_meta(harness.get(), GST_VIDEO_OVERLAY_COMPOSITION_META_API_TYPE, nullptr);
+  gst_harness_set_caps_str(harness.get(), gpu_caps("RGBA").c_str(),
+                           "video/x-raw(memory:CUDAMemory); "
+                           "video/x-raw(memory:CUDAMemory, meta:GstVideoOverlayComposition)");
+  const ContextPtr context = offered_context(element);
+  ASSERT_TRUE(context);
+  GstBuffer* out = harness.process(gpu_frame(context.get(), GST_VIDEO_FORMAT_RGBA, kRed));
+  ASSERT_NE(out, nullptr);
+  EXPECT_NE(gst_buffer_get_video_overlay_composition_meta(out), nullptr);
+  gst_buffer_unref(out);
+}
+
+TEST_F(GpuMemory, IsCopiedToTheHostForASample) {
+  ElementHarness harness(on_gpu(), gpu_caps("NV12"));
+  const ContextPtr context = offered_context(harness.element());
+  ASSERT_TRUE(context);
+  const auto buffer = GRef<GstBuffer>::adopt(gpu_frame(context.get(), GST_VIDEO_FORMAT_NV12, kGreen));
+  const auto caps = GRef<GstCaps>::adopt(gst_caps_from_string(gpu_caps("NV12").c_str()));
+  const auto sample = GRef<GstSample>::adopt(gst_sample_new(buffer.get(), caps.get(), nullptr, nullptr));
+  GstStructure* answer = nullptr;
+  g_signal_emit_by_name(harness.element(), "classify-sample", sample.get(), &answer);
+  const StructurePtr owner(answer);
+  EXPECT_EQ(text_field(answer, "label"), "green");
+}
+
+TEST_F(GpuMemory, IsCopiedToTheHostByTheLearnerForTheFramesThatItSamples) {
+  FinetuneHarness harness({{"base-model-file", color_file()},
+                           {"label", "warm"},
+                           {"sample-interval", "3"},
+                           {"train", "off"},
+                           {"training-device", "cpu"}},
+                          gpu_caps("RGBA"));
+  const ContextPtr context = ContextPtr::adopt(gst_cuda_context_new(0));
+  ASSERT_TRUE(context);
+  std::mt19937 random(1);
+  int copied = 0;
+  for (uint64_t index = 0; index < 9; ++index) {
+    const Outcome outcome =
+        outcome_of(harness, gpu_frame(context.get(), GST_VIDEO_FORMAT_RGBA, warm_or_cold(true, random), index));
+    EXPECT_TRUE(outcome.same_memory);
+    copied += outcome.copies;
+  }
+  EXPECT_EQ(copied, is_fake() ? 3 : 0);
+  EXPECT_TRUE(eventually([&] { return samples_of(harness.element(), "warm") == 3; }));
+}
+
+}  // namespace resnetft::testing

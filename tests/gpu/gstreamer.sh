@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Runs the elements on a GPU with the GStreamer that bundle.sh --with-gstreamer packed beside this. Called by run.sh.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export LD_LIBRARY_PATH=$here/gst/lib:$here${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export GST_PLUGIN_PATH=$here/gst/plugins GST_PLUGIN_SYSTEM_PATH=$work GST_REGISTRY=$work/registry.bin GST_REGISTRY_FORK=no
+
+echo 'gstreamer: the learner is NOT TESTED: its features are made by the engine of the CPU, which is not in the bundle'
+"$here/gst/bin/gpu_element_test" --gtest_filter='-*Learner*' | tee "$work/tested"
+if grep -q 'NOT TESTED on a GPU' "$work/tested"; then exit 0; fi
+
+fail() { printf 'gstreamer: error: %s\n' "$1" >&2; exit 1; }
+
+# usage: expect_label LABEL PATTERN CAPS UPLOAD
+expect_label() {
+  "$here/gst/bin/gst-launch-1.0" -m -v videotestsrc num-buffers=5 pattern="$2" ! "video/x-raw,$3" ! $4 \
+    resnetclassify name=classify device=cuda model-file="$here/gst/color.safetensors" post-messages=always ! fakesink \
+    >"$work/said" 2>&1 || { cat "$work/said"; fail "the pipeline failed: $2, $3"; }
+  [ "$(grep -c "event=(string)classification.*label=(string)$1" "$work/said")" = 5 ] ||
+    { cat "$work/said"; fail "$2 is not always called $1: $3, ${4:-no upload}"; }
+  [ -z "$4" ] || grep -q 'classify.GstPad:sink: caps = video/x-raw(memory:CUDAMemory)' "$work/said" ||
+    fail "the frames did not stay in the GPU's memory"
+}
+
+for format in NV12 I420 RGBA BGR YUY2; do
+  for color in red green blue; do expect_label $color $color "format=$format,width=320,height=240" ""; done
+done
+if "$here/gst/bin/gst-inspect-1.0" --exists cudaupload; then
+  for format in NV12 I420 RGBA; do
+    for color in red green blue; do
+      expect_label $color $color "format=$format,width=320,height=240" "cudaupload !"
+    done
+  done
+  echo 'gstreamer: frames went through cudaupload and resnetclassify'
+else
+  echo 'gstreamer: NOT TESTED with cudaupload: nvcodec has no elements here (it looks for libnvcuvid.so.1 and libnvidia-encode.so.1)'
+fi

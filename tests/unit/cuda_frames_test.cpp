@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+// Frames preprocessed by a session of the CUDA engine, on a GPU that is the host (tests/support/fake_gpu.h), against
+// the CPU's Preprocessor. A real one: tests/gpu.
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "device/cuda/cuda_preprocessor.h"
+#include "device/cuda/frame_upload.h"
+#include "image/geometry.h"
+#include "infer/cuda/cuda_engine.h"
+#include "tests/support/direct_network.h"
+#include "tests/support/fake_gpu.h"
+#include "tests/support/preprocess_case.h"
+
+namespace resnetft {
+namespace {
+
+using testing::fake_gpu;
+using testing::Picture;
+using testing::PreprocessCase;
+using testing::Random;
+
+constexpr int64_t kClasses = 10;
+constexpr int kCropWidth = 33, kCropHeight = 32;
+
+// Found by its soname from now on.
+[[maybe_unused]] const bool kCudnnIsFake = dlopen(RESNETFT_FAKE_CUDNN, RTLD_NOW | RTLD_LOCAL) != nullptr;
+
+PreprocessSpec crop_of(PreprocessSpec spec = {.resize = 40}) {
+  spec.crop_width = kCropWidth;
+  spec.crop_height = kCropHeight;
+  return spec;
+}
+
+std::vector<float> logits_of(Session& session, int index = 0) {
+  const std::span<const float> logits = session.logits(index);
+  return {logits.begin(), logits.end()};
+}
+
+// What `view` becomes once its planes are said to lie in a GPU's memory, which is the host's here.
+ImageView on_gpu(ImageView view, int gpu = 0, void* context = nullptr) {
+  view.memory = {MemoryKind::Cuda, gpu, context};
+  return view;
+}
+
+class CudaFrames : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(kCudnnIsFake) << dlerror();
+    fake_gpu() = {};
+  }
+  void TearDown() override { EXPECT_EQ(fake_gpu().objects, 0) << "memory, streams, events or graphs are left"; }
+
+  static Result<std::shared_ptr<const Engine>> try_engine(int max_batch = 1) {
+    ModelCard card;
+    card.architecture = "resnet20";
+    card.num_classes = kClasses;
+    const EngineSpec spec{.width = kCropWidth,
+                          .height = kCropHeight,
+                          .max_batch = max_batch,
+                          .precision = Precision::Fp16,
+                          .device = {true, 0}};
+    return create_cuda_engine(card, testing::trained_weights("resnet20", kClasses, 5), spec);
+  }
+
+  static std::unique_ptr<FrameSession> frame_session(const Engine& engine, const PreprocessSpec& spec) {
+    Result<std::unique_ptr<FrameSession>> session = engine.create_frame_session(spec);
+    EXPECT_TRUE(session.ok()) << (session.ok() ? "" : to_string(session.error()));
+    return session.ok() ? std::move(*session) : nullptr;
+  }
+
+  // By way of the CPU's Preprocessor.
+  static std::vector<float> expected_logits(const Engine& engine, const PreprocessSpec& spec, const ImageView& view) {
+    const std::unique_ptr<Session> session = engine.create_session().value();
+    EXPECT_TRUE(Preprocessor::create(spec)->to_tensor(view, session->input(0), engine.layout()).ok());
+    EXPECT_TRUE(session->run(1).ok());
+    return logits_of(*session);
+  }
+};
+
+TEST_F(CudaFrames, GiveTheLogitsOfTheCpusPreprocessingToTheBit) {
+  const std::shared_ptr<const Engine> engine = try_engine().value();
+  Random random(51);
+  for (int i = 0; i < 60 && !HasFailure(); ++i) {
+    const PreprocessCase one = testing::random_case(random);
+    const PreprocessSpec spec = crop_of(one.spec);
+    const std::vector<float> expected = expected_logits(*engine, spec, one.picture.view);
+    const std::unique_ptr<FrameSession> session = frame_session(*engine, spec);
+    for (const ImageView& view : {one.picture.view, on_gpu(one.picture.view), on_gpu(one.picture.view, 0, &random)}) {
+      ASSERT_TRUE(session->take(0, view).ok());
+      ASSERT_TRUE(session->run(1).ok());
+      EXPECT_EQ(logits_of(*session), expected) << one.text();
+    }
+  }
+}
+
+TEST_F(CudaFrames, OfAStreamMayChangeTheirShape) {
+  const std::shared_ptr<const Engine> engine = try_engine(3).value();
+  const PreprocessSpec spec = crop_of();
+  const std::unique_ptr<FrameSession> session = frame_session(*engine, spec);
+  Random random(52);
+  for (int round = 0; round < 10; ++round) {
+    std::vector<Picture> pictures;
+    for (int i = 0; i < 3; ++i) {
+      pictures.push_back(testing::random_case(random).picture);
+      ASSERT_TRUE(session->take(i, pictures.back().view).ok());
+    }
+    ASSERT_TRUE(session->run(3).ok());
+    for (int i = 0; i < 3; ++i) {
+      const std::shared_ptr<const Engine> one = engine;
+      EXPECT_EQ(logits_of(*session, i), expected_logits(*one, spec, pictures[static_cast<size_t>(i)].view)) << i;
+    }
+  }
+}
+
+TEST_F(CudaFrames, TakeOneCopyEachToTheGpuAndNoMemoryOnceTheirShapeIsKnown) {
+  const std::shared_ptr<const Engine> engine = try_engine(4).value();
+  const std::unique_ptr<FrameSession> session = frame_session(*engine, crop_of());
+  Random random(53);
+  const Picture picture = testing::random_picture(random, PixelFormat::I420, 160, 90);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(session->take(i, picture.view).ok());
+  const testing::FakeGpu before = fake_gpu();
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(session->take(i, picture.view).ok());
+  ASSERT_TRUE(session->run(4).ok());
+  EXPECT_EQ(fake_gpu().copies_to_gpu, before.copies_to_gpu + 4);
+  EXPECT_EQ(fake_gpu().copies_from_gpu, before.copies_from_gpu);  // the logits' copy is in the graph
+  EXPECT_EQ(fake_gpu().allocations, before.allocations);
+  // The copy of the logits, the pictures' numbers, 19 convolutions, 2 shortcuts, pool and head: no copy of the input.
+  EXPECT_EQ(fake_gpu().launched.back(), 1u + 1 + 19 + 2 + 2);
+}
+
+TEST_F(CudaFrames, InTheGpusMemoryAreReadWhereTheyLie) {
+  const std::shared_ptr<const Engine> engine = try_engine().value();
+  const std::unique_ptr<FrameSession> session = frame_session(*engine, crop_of());
+  Random random(54);
+  const Picture picture = testing::random_picture(random, PixelFormat::Nv12, 160, 90);
+  ASSERT_TRUE(session->take(0, on_gpu(picture.view)).ok());
+  const testing::FakeGpu before = fake_gpu();
+  ASSERT_TRUE(session->take(0, on_gpu(picture.view)).ok());
+  EXPECT_EQ(fake_gpu().copies_to_gpu, before.copies_to_gpu);
+  EXPECT_EQ(fake_gpu().copies_between_contexts, 0);
+  // Of another context, and of another GPU, each plane is copied, and nothing passes through the host.
+  ASSERT_TRUE(session->take(0, on_gpu(picture.view, 0, &random)).ok());
+  EXPECT_EQ(fake_gpu().copies_between_contexts, 2);
+  ASSERT_TRUE(session->take(0, on_gpu(picture.view, 1, &random)).ok());
+  EXPECT_EQ(fake_gpu().copies_between_contexts, 4);
+  EXPECT_EQ(fake_gpu().copies_to_gpu, before.copies_to_gpu);
+}
+
+TEST_F(CudaFrames, AreCopiedOnlyAsFarAsTheirRegionNeeds) {
+  Random random(55);
+  for (int i = 0; i < 500; ++i) {
+    const PreprocessCase one = testing::random_case(random);
+    const ImageView& view = one.picture.view;
+    const ImageView part = needed_part(view);
+    const Region whole = region_of(view), region = region_of(part);
+    ASSERT_LE(part.width, whole.width + 1);
+    ASSERT_LE(part.height, whole.height + 1);
+    ASSERT_TRUE(check_view(part).ok()) << one.text();
+    ASSERT_EQ(region.width, whole.width);
+    ASSERT_EQ(region.height, whole.height);
+    std::vector<uint8_t> of_view(static_cast<size_t>(3 * one.spec.crop_width * one.spec.crop_height)),
+        of_part(of_view.size());
+    ASSERT_TRUE(Preprocessor::create(one.spec)->to_pixels(view, of_view).ok());
+    ASSERT_TRUE(Preprocessor::create(one.spec)->to_pixels(part, of_part).ok());
+    ASSERT_EQ(of_part, of_view) << one.text();
+  }
+}
+
+TEST_F(CudaFrames, ThatMakeNoSenseAreRefusedBeforeTheGpuIsAsked) {
+  const std::shared_ptr<const Engine> engine = try_engine().value();
+  const std::unique_ptr<FrameSession> session = frame_session(*engine, crop_of());
+  const Picture picture = testing::make_picture(PixelFormat::Rgb, 20, 20);
+  ImageView broken = picture.view;
+  broken.region = {10, 10, 11, 5};
+  const int calls = fake_gpu().calls;
+  for (const Status& status :
+       {session->take(0, broken), session->take(1, picture.view), session->take(-1, picture.view)}) {
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code, ErrorCode::InvalidArgument);
+  }
+  EXPECT_EQ(fake_gpu().calls, calls);
+  EXPECT_TRUE(session->input(0).empty());
+}
+
+TEST_F(CudaFrames, AreNotTakenForACropThatTheEngineWasNotBuiltFor) {
+  const std::shared_ptr<const Engine> engine = try_engine().value();
+  const auto session = engine->create_frame_session({.crop_width = 224, .crop_height = 224});
+  ASSERT_FALSE(session.ok());
+  EXPECT_EQ(session.error().code, ErrorCode::InvalidArgument);
+  EXPECT_NE(session.error().hint.find("33x32"), std::string::npos) << session.error().hint;
+}
+
+TEST_F(CudaFrames, OfTheHostAreNotGivenToTheKernelAsTheyAre) {
+  const auto preprocessor = create_cuda_preprocessor({.spec = crop_of()});
+  ASSERT_TRUE(preprocessor.ok());
+  const Picture picture = testing::make_picture(PixelFormat::Rgb, 20, 20);
+  std::vector<float> output(3 * kCropWidth * kCropHeight);
+  for (const ImageView& view : {picture.view, on_gpu(picture.view, 1), on_gpu(picture.view, 0, &output)}) {
+    const Status status = (*preprocessor)->run(view, {}, output.data());
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code, ErrorCode::InvalidArgument);
+  }
+}
+
+// Each call of CUDA's that a session and its frames make fails in its turn.
+TEST_F(CudaFrames, NoCallThatFailsLeavesAnythingBehindAndItsErrorSaysWhatWasDone) {
+  const Picture picture = testing::make_picture(PixelFormat::Nv12, 40, 40);
+  std::set<std::string> seen;
+  int number = 0;
+  for (bool failed = true; failed;) {
+    fake_gpu() = {};
+    fake_gpu().computes = false;
+    const std::shared_ptr<const Engine> engine = try_engine().value();
+    const int objects = fake_gpu().objects;
+    fake_gpu().calls = 0;
+    fake_gpu().failing_call = ++number;
+    Status status = Status::success();
+    {
+      const auto session = engine->create_frame_session(crop_of());
+      status = session ? (*session)->take(0, picture.view) : Status(session.error());
+      if (status) status = (*session)->take(0, on_gpu(picture.view, 0, &number));
+      if (status) status = (*session)->run(1);
+    }
+    failed = fake_gpu().calls >= number;
+    ASSERT_EQ(fake_gpu().objects, objects) << number << (status ? "" : to_string(status.error()));
+    if (!status) seen.insert(status.error().message.substr(0, status.error().message.find(':')));
+  }
+  EXPECT_GT(number, 30);
+  for (const char* doing : {"copying a frame to the GPU", "copying filters to the GPU", "making an event on the GPU",
+                            "recording an event on the GPU", "preprocessing a frame on the GPU",
+                            "clearing the GPU's memory", "making a context on GPU 0",
+                            "looking for cuMemcpyPeerAsync in the driver", "copying a frame from another CUDA context"})
+    EXPECT_TRUE(seen.contains(doing)) << doing;
+}
+
+}  // namespace
+}  // namespace resnetft
