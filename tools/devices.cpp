@@ -8,6 +8,7 @@
 #include "device/cuda_module.h"
 #include "device/device_choice.h"
 #include "device/torch_module.h"
+#include "device/training_device.h"
 #include "image/row_kernels.h"
 #include "json_text.h"
 #include "terminal.h"
@@ -56,11 +57,8 @@ Row row_of(Row row, const Status& status) {
 // Of the first GPU that can be used at all.
 Status check_training(const CudaSurvey& survey) {
   if (!survey.reason.empty()) return Error{ErrorCode::DeviceUnavailable, survey.reason, survey.hint};
-  for (const SurveyedGpu& surveyed : survey.gpus) {
-    if (!surveyed.reason.empty()) continue;
-    const Result<const TorchModule*> module = torch_module();
-    return module ? (*module)->check_device({true, surveyed.gpu.ordinal}) : Status(module.error());
-  }
+  for (const SurveyedGpu& surveyed : survey.gpus)
+    if (surveyed.reason.empty()) return check_training_device({true, surveyed.gpu.ordinal});
   return Error{ErrorCode::DeviceUnavailable, survey.gpus.front().reason, survey.gpus.front().hint};
 }
 
@@ -145,7 +143,7 @@ Verb devices_verb() {
   return {"devices",
           "",
           "What this machine has to run on, and why the rest cannot be used",
-          "A GPU runs inference, and needs cuDNN for it; in this version training runs on the CPU.\n\n"
+          "A GPU runs inference, for which it needs cuDNN, and training, for which it needs LibTorch's CUDA half.\n\n"
           "  ft-tool devices\n"
           "  ft-tool devices --json",
           option_rows({"json", "verbose"}),

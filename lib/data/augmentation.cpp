@@ -148,10 +148,9 @@ struct Augmenter::State {
   bool draw_flip(CounterRandom& random) const { return random.uniform() < spec.flip; }
 
   // In the order in which to_tensor() draws.
-  AugmentDraw draw(const ImageView& image, CounterRandom& random) const {
-    const bool resized_crop = spec.crop == CropKind::RandomResizedCrop;
-    AugmentDraw drawn{resized_crop ? stretch.spec() : evaluation.spec(), region_of(image), {}};
-    if (resized_crop) drawn.region = draw_region(image, random);
+  AugmentDraw draw(const ImageView& image, const PreprocessSpec& how, CounterRandom& random) const {
+    AugmentDraw drawn{how, region_of(image), {}};
+    if (spec.crop == CropKind::RandomResizedCrop) drawn.region = draw_region(image, random);
     if (spec.crop == CropKind::PadAndCrop) {
       const Shift shift = draw_shift(random, size);
       drawn.change.shift_x = shift.x;
@@ -210,6 +209,12 @@ struct Augmenter::State {
   }
 };
 
+Result<PreprocessSpec> device_spec(const AugmentSpec& spec, const PreprocessSpec& output) {
+  if (spec.auto_augment != AutoAugment::None || spec.color_jitter > 0)
+    return Error{ErrorCode::Incompatible, "augmentation that changes colours runs on the CPU only", ""};
+  return spec.crop == CropKind::RandomResizedCrop ? stretched(output) : output;
+}
+
 Result<Augmenter> Augmenter::create(const AugmentSpec& spec, const PreprocessSpec& output, uint64_t seed) {
   if (Status status = check_spec(spec); !status) return status.error();
   Result<Preprocessor> stretch = Preprocessor::create(stretched(output));
@@ -263,13 +268,12 @@ Status Augmenter::to_tensor(const ImageView& image, uint32_t epoch, uint32_t ind
 }
 
 Result<AugmentDraw> Augmenter::draw(const ImageView& image, uint32_t epoch, uint32_t index) const {
-  const AugmentSpec& spec = state_->spec;
-  if (spec.auto_augment != AutoAugment::None || spec.color_jitter > 0)
-    return Error{ErrorCode::Incompatible, "augmentation that changes colours", "it runs on the CPU only"};
+  const Result<PreprocessSpec> how = device_spec(state_->spec, state_->evaluation.spec());
+  if (!how) return how.error();
   if (image.width < 1 || image.height < 1)
     return Error{ErrorCode::InvalidArgument, "a picture without pixels", "sides must be at least 1"};
   CounterRandom random = state_->random(epoch, index);
-  return state_->draw(image, random);
+  return state_->draw(image, *how, random);
 }
 
 }  // namespace resnetft

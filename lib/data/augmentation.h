@@ -50,8 +50,12 @@ struct AugmentSpec {
   bool operator==(const AugmentSpec&) const = default;
 };
 
-// What an Augmenter drew for one picture, for a device to do: the picture's part is preprocessed by `spec`, then
-// changed.
+// How a device preprocesses what an Augmenter of these draws. Incompatible where colours change (colour jitter,
+// TrivialAugment), which no device does.
+Result<PreprocessSpec> device_spec(const AugmentSpec& spec, const PreprocessSpec& output);
+
+// What an Augmenter drew for one picture, for a device to do: the picture's part is preprocessed by `spec`, which is
+// device_spec()'s, then changed.
 struct AugmentDraw {
   PreprocessSpec spec;
   Region region;  // of the stored picture
@@ -78,7 +82,7 @@ class Augmenter {
 
   // What to_tensor() would do to that picture, without doing it: a device that does it gives to_tensor()'s bits. The
   // numbers are drawn here, on the host, because a device's exp() and sqrt() may differ in their last bit. Incompatible
-  // where colours change (colour jitter, TrivialAugment), which no device does; InvalidArgument for an empty picture.
+  // as device_spec(); InvalidArgument for an empty picture.
   Result<AugmentDraw> draw(const ImageView& image, uint32_t epoch, uint32_t index) const;
 
  private:

@@ -11,6 +11,8 @@
 #include <thread>
 #include <variant>
 
+#include "image/pixel_format.h"
+
 namespace resnetft {
 namespace {
 
@@ -43,6 +45,8 @@ using Transform = std::variant<Preprocessor, Augmenter>;
 
 Result<Transform> make_transform(const LoaderSpec& spec) {
   if (spec.augment) {
+    if (spec.draw_only)
+      if (const Result<PreprocessSpec> how = device_spec(*spec.augment, spec.output); !how) return how.error();
     Result<Augmenter> augmenter = Augmenter::create(*spec.augment, spec.output, spec.seed);
     if (!augmenter) return augmenter.error();
     return Transform(std::move(*augmenter));
@@ -54,7 +58,8 @@ Result<Transform> make_transform(const LoaderSpec& spec) {
 
 // A batch that is being made.
 struct Slot {
-  std::vector<float> pictures;  // [N, H, W, 3]; empty where there was no memory for it
+  std::vector<float> pictures;  // [N, H, W, 3]; empty where there was no memory for it, or `drawn` takes its place
+  std::vector<DrawnPicture> drawn;
   std::vector<size_t> indexes;
   std::vector<std::optional<Error>> errors;
   size_t unfinished;
@@ -158,6 +163,7 @@ class Loader : public BatchLoader {
   }
 
   void reserve(Slot& slot) const try {
+    if (spec_.draw_only) return slot.drawn.resize(slot.indexes.size());
     slot.pictures.resize(slot.indexes.size() * picture_values_);
   } catch (const std::bad_alloc&) {
     slot.pictures.clear();
@@ -175,15 +181,37 @@ class Loader : public BatchLoader {
 
   Status make_picture(Transform& transform, const Claim& claimed) const try {
     Slot& slot = *claimed.slot;
-    if (slot.pictures.empty()) return out_of_memory();
+    if (slot.pictures.empty() && slot.drawn.empty()) return out_of_memory();
     const Result<DecodedImage> image = read(transform, claimed);
     if (!image) return image.error();
+    if (spec_.draw_only) return draw(transform, claimed, *image, slot.drawn[claimed.place]);
     const std::span<float> target(slot.pictures.data() + claimed.place * picture_values_, picture_values_);
-    if (const auto augmenter = std::get_if<Augmenter>(&transform))
-      return augmenter->to_tensor(image->view, claimed.epoch, claimed.draw_index, target);
-    return std::get<Preprocessor>(transform).to_tensor(image->view, target, TensorLayout::Nhwc);
+    return finish(transform, claimed, image->view, target);
   } catch (const std::bad_alloc&) {
     return out_of_memory();
+  }
+
+  static Status finish(Transform& transform, const Claim& claimed, const ImageView& view, std::span<float> target) {
+    if (const auto augmenter = std::get_if<Augmenter>(&transform))
+      return augmenter->to_tensor(view, claimed.epoch, claimed.draw_index, target);
+    return std::get<Preprocessor>(transform).to_tensor(view, target, TensorLayout::Nhwc);
+  }
+
+  Status draw(Transform& transform, const Claim& claimed, const DecodedImage& image, DrawnPicture& drawn) const {
+    if (Status status = check_view(image.view); !status) return status;
+    DecodedImage part = image;
+    if (const auto augmenter = std::get_if<Augmenter>(&transform)) {
+      const Result<AugmentDraw> result = augmenter->draw(image.view, claimed.epoch, claimed.draw_index);
+      if (!result) return result.error();
+      part.view.region = result->region;
+      drawn.change = result->change;
+    }
+    if (suits_device(part.view)) {
+      drawn.image = cut_out(part);
+      return Status::success();
+    }
+    drawn.finished.resize(picture_values_);
+    return finish(transform, claimed, image.view, drawn.finished);
   }
 
   Result<DecodedImage> read(const Transform& transform, const Claim& claimed) const {
@@ -216,13 +244,16 @@ class Loader : public BatchLoader {
         continue;
       }
       const size_t kept = batch.indexes.size();
-      if (kept != place) {
+      if (spec_.draw_only) {
+        batch.drawn.push_back(std::move(slot.drawn[place]));
+      } else if (kept != place) {
         const auto from = slot.pictures.begin() + static_cast<ptrdiff_t>(place * picture_values_);
         std::copy_n(from, picture_values_, slot.pictures.begin() + static_cast<ptrdiff_t>(kept * picture_values_));
       }
       batch.indexes.push_back(index);
       batch.class_ids.push_back(static_cast<int64_t>(spec_.dataset->class_id(index)));
     }
+    if (spec_.draw_only) return batch;
     slot.pictures.resize(batch.indexes.size() * picture_values_);
     batch.pictures = std::move(slot.pictures);
     return batch;

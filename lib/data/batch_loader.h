@@ -10,6 +10,7 @@
 
 #include "data/augmentation.h"
 #include "data/dataset.h"
+#include "data/drawn_picture.h"
 
 namespace resnetft {
 
@@ -17,8 +18,9 @@ namespace resnetft {
 // its batch, never replaced, and stands in `corrupt`.
 struct Batch {
   std::vector<float> pictures;
-  std::vector<int64_t> class_ids;  // [N]
-  std::vector<size_t> indexes;     // [N], into the dataset
+  std::vector<DrawnPicture> drawn;  // [N], instead of `pictures` where the spec says so
+  std::vector<int64_t> class_ids;   // [N]
+  std::vector<size_t> indexes;      // [N], into the dataset
   std::vector<std::pair<size_t, Error>> corrupt;
 };
 
@@ -35,11 +37,14 @@ struct LoaderSpec {
   PixelCache cache = PixelCache::None;  // Uint8: decoded pictures stay in memory, at most cache_bytes of them; not
                                         // with fast_decode, whose pictures are others in each epoch
   uint64_t cache_bytes = uint64_t{2} << 30;
+  bool draw_only = false;  // what was drawn is left to a device, which preprocesses as device_spec() says, or as
+                           // `output` where nothing is augmented
 };
 
 // For one thread.
 class BatchLoader {
  public:
+  // Incompatible where a device is to do what it cannot.
   static Result<std::unique_ptr<BatchLoader>> create(const LoaderSpec& spec);
   virtual ~BatchLoader() = default;
   // Begins an epoch: `order` are indexes into the dataset, from batch `first_batch` on (a resume). Drops what was left

@@ -48,15 +48,15 @@ void keep_logits(LabelledLogits& kept, const std::vector<float>& logits, std::op
 }  // namespace
 
 SampleJudge::SampleJudge(std::shared_ptr<const Snapshot> snapshot, LinearHead head, std::string origin,
-                         std::string device, unsigned threads)
+                         const Device& device, unsigned threads)
     : snapshot_(std::move(snapshot)),
       head_(std::move(head)),
       origin_(std::move(origin)),
-      device_(std::move(device)),
+      device_(device),
       threads_(threads) {}
 
 Result<SampleJudge> SampleJudge::create(std::shared_ptr<const Snapshot> snapshot, std::string origin,
-                                        const std::string& device, unsigned threads) {
+                                        const Device& device, unsigned threads) {
   Result<LinearHead> head = head_of(snapshot->model());
   if (!head) return head.error();
   return SampleJudge(std::move(snapshot), std::move(*head), std::move(origin), device, threads);

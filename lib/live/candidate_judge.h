@@ -22,8 +22,8 @@ namespace resnetft {
 class SampleJudge {
  public:
   // `origin`: feature_origin() of the model.
-  static Result<SampleJudge> create(std::shared_ptr<const Snapshot> snapshot, std::string origin,
-                                    const std::string& device, unsigned threads);
+  static Result<SampleJudge> create(std::shared_ptr<const Snapshot> snapshot, std::string origin, const Device& device,
+                                    unsigned threads);
 
   const LinearHead& head() const { return head_; }
   const Model& model() const { return snapshot_->model(); }
@@ -32,13 +32,14 @@ class SampleJudge {
   Result<std::optional<std::vector<float>>> logits(const Lesson& lesson);
 
  private:
-  SampleJudge(std::shared_ptr<const Snapshot> snapshot, LinearHead head, std::string origin, std::string device,
+  SampleJudge(std::shared_ptr<const Snapshot> snapshot, LinearHead head, std::string origin, const Device& device,
               unsigned threads);
   Result<std::optional<std::vector<float>>> from_picture(const Lesson& lesson);
 
   std::shared_ptr<const Snapshot> snapshot_;
   LinearHead head_;
-  std::string origin_, device_;
+  std::string origin_;
+  Device device_;
   unsigned threads_;
   std::unique_ptr<FeatureMaker> maker_;  // made when it is needed: it costs an engine
 };

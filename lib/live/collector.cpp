@@ -42,7 +42,7 @@ Status Collector::follow(const ModelHub::Current& now) {
   if (!origin) return origin.error();
   if (!maker_ || *origin != origin_) {
     Result<std::unique_ptr<FeatureMaker>> maker =
-        FeatureMaker::create(now.snapshot, *origin, shared_.spec.device, shared_.spec.threads);
+        FeatureMaker::create(now.snapshot, *origin, shared_.device, shared_.spec.threads);
     if (!maker) return maker.error();
     maker_ = std::move(*maker);
     origin_ = std::move(*origin);

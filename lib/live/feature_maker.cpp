@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "live/feature_maker.h"
 
-#include "device/training_device.h"
-
 namespace resnetft {
 
 Result<std::unique_ptr<FeatureMaker>> FeatureMaker::create(std::shared_ptr<const Snapshot> snapshot, std::string origin,
-                                                           const std::string& device, unsigned threads) {
-  const Result<Device> chosen = choose_training_device(device);
-  if (!chosen) return chosen.error();
+                                                           const Device& device, unsigned threads) {
   ClassifierOptions options;
-  options.device = device_name(*chosen);
+  options.device = device_name(device);
   options.precision = kFeaturePrecision;
   options.threads = static_cast<int>(threads);
   Result<std::unique_ptr<Classifier>> classifier = Classifier::create(std::move(snapshot), options);

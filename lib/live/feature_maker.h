@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "device/device_choice.h"
 #include "resnetft/classifier.h"
 #include "resnetft/error.h"
 
@@ -19,7 +20,7 @@ class FeatureMaker {
  public:
   // `origin`: feature_origin() of the model with kFeaturePrecision. Errors as Classifier::create.
   static Result<std::unique_ptr<FeatureMaker>> create(std::shared_ptr<const Snapshot> snapshot, std::string origin,
-                                                      const std::string& device, unsigned threads);
+                                                      const Device& device, unsigned threads);
 
   const std::string& origin() const { return origin_; }
   Result<std::vector<float>> make(const ImageView& picture);

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "device/thread_budget.h"
+#include "device/training_device.h"
 #include "live/hub_claim.h"
 #include "live/learner_loop.h"
 #include "live/learner_shared.h"
@@ -126,9 +127,11 @@ Result<std::unique_ptr<Learner>> Learner::create(LearnerSpec spec, Observer obse
   if (!store) return store.error();
   Result<Rehearsal> rehearsal = Rehearsal::open(spec.seed_dataset, spec.seed);
   if (!rehearsal) return rehearsal.error();
+  const Result<Device> device = choose_training_device(spec.device);
+  if (!device) return device.error();
   const uint64_t epoch = (*store)->next_epoch();
-  state->shared =
-      std::make_unique<LearnerShared>(std::move(spec), std::move(observer), shown->model().card().preprocess, epoch);
+  state->shared = std::make_unique<LearnerShared>(std::move(spec), *device, std::move(observer),
+                                                  shown->model().card().preprocess, epoch);
   state->loop =
       std::make_unique<LearnerLoop>(*state->shared, std::move(*store), std::move(*rehearsal), std::move(files));
   if (Status begun = state->loop->begin(); !begun) return begun.error();

@@ -255,10 +255,10 @@ void LearnerLoop::judge_waiting(const LearnerRules& rules) {
 Result<GateOutcome> LearnerLoop::judge(Contender& contender, const LearnerRules& rules) {
   const LearnerSpec& spec = shared_.spec;
   Result<SampleJudge> incumbent =
-      SampleJudge::create(collector_.incumbent().snapshot, collector_.feature_origin(), spec.device, spec.threads);
+      SampleJudge::create(collector_.incumbent().snapshot, collector_.feature_origin(), shared_.device, spec.threads);
   if (!incumbent) return incumbent.error();
   Result<SampleJudge> candidate =
-      SampleJudge::create(contender.snapshot, contender.feature_origin, spec.device, spec.threads);
+      SampleJudge::create(contender.snapshot, contender.feature_origin, shared_.device, spec.threads);
   if (!candidate) return candidate.error();
   const std::vector<std::string> labels = joined_labels(candidate->head().labels, collector_.classes());
   std::vector<GateClass> classes;

@@ -40,7 +40,7 @@ TrainingPlan LearnerLoop::make_plan(const LearnerRules& rules) const {
   const std::vector<Lesson> rehearsed = collector_.rehearsed(HoldoutSide::Train, plan.classes);
   plan.train.insert(plan.train.end(), rehearsed.begin(), rehearsed.end());
   plan.holdout = collector_.lessons(HoldoutSide::Holdout, plan.classes);
-  plan.device = shared_.spec.device;
+  plan.device = shared_.device;
   resolve_plan(plan, rules.recipe, rules.trainable, shared_.spec.threads, shared_.spec.seed);
   return plan;
 }

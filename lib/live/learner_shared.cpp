@@ -32,9 +32,10 @@ void WakeUp::wait(int timeout_ms) {
   [[maybe_unused]] const ssize_t got = read(fd_, &count, sizeof count);
 }
 
-LearnerShared::LearnerShared(LearnerSpec learner_spec, Learner::Observer observer, const PreprocessSpec& model,
-                             uint64_t epoch)
+LearnerShared::LearnerShared(LearnerSpec learner_spec, const Device& training_device, Learner::Observer observer,
+                             const PreprocessSpec& model, uint64_t epoch)
     : spec(std::move(learner_spec)),
+      device(training_device),
       next_epoch(epoch),
       ring_spec(ring_spec_for(model, spec.ring_bytes, spec.ring_time_ns)),
       ring(ring_spec),

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "device/device_choice.h"
 #include "live/learner.h"
 
 namespace resnetft {
@@ -40,9 +41,11 @@ class LearnerShared {
  public:
   using Task = std::function<void(LearnerLoop&)>;
 
-  LearnerShared(LearnerSpec learner_spec, Learner::Observer observer, const PreprocessSpec& model, uint64_t epoch);
+  LearnerShared(LearnerSpec learner_spec, const Device& training_device, Learner::Observer observer,
+                const PreprocessSpec& model, uint64_t epoch);
 
   const LearnerSpec spec;
+  const Device device;  // what spec.device was when the learner began
   const uint64_t next_epoch;
   const CandidateRingSpec ring_spec;
   CandidateRing ring;

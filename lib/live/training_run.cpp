@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "device/training_device.h"
-
 namespace resnetft {
 namespace {
 
@@ -50,8 +48,6 @@ void resolve_plan(TrainingPlan& plan, Recipe recipe, Trainable trainable, unsign
 
 Result<TrainOutcome> run_plan(const TrainingPlan& plan, const TrainObserver& observer,
                               std::function<void()> pause_point, std::stop_token stop) {
-  const Result<Device> device = choose_training_device(plan.device);
-  if (!device) return device.error();
   Result<std::shared_ptr<const Model>> base = starting_model(plan);
   if (!base) return base.error();
   const std::vector<Lesson> judged = spread_over(plan.train);
@@ -65,7 +61,7 @@ Result<TrainOutcome> run_plan(const TrainingPlan& plan, const TrainObserver& obs
     spec.train_features = features_of(plan.train);
     spec.validation_features = features_of(judged);
   }
-  spec.device = *device;
+  spec.device = plan.device;
   spec.pause_point = std::move(pause_point);
   return train(spec, observer, std::move(stop));
 }

@@ -24,7 +24,7 @@ struct TrainingPlan {
   std::vector<Lesson> rehearsal;  // held out of the seed dataset
   std::string manifest;           // of `train`
   Recipe recipe;                  // resolved
-  std::string device = "auto";
+  Device device;
   std::vector<std::string> notes;
 };
 

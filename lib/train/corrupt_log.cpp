@@ -25,4 +25,10 @@ Status CorruptLog::add(const std::string& name, const Error& error) {
                "check the data with ft-tool dataset verify, or raise --corrupt-budget"};
 }
 
+Status CorruptLog::add(const Dataset& data, const std::vector<std::pair<size_t, Error>>& corrupt) {
+  for (const auto& [index, error] : corrupt)
+    if (Status status = add(data.name(index), error); !status) return status;
+  return Status::success();
+}
+
 }  // namespace resnetft

@@ -6,7 +6,10 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "data/dataset.h"
 #include "resnetft/error.h"
 #include "train/recipe.h"
 
@@ -21,6 +24,8 @@ class CorruptLog {
 
   // CorruptFile where nothing may be skipped, or too many are corrupt.
   Status add(const std::string& name, const Error& error);
+  // The same of a batch's.
+  Status add(const Dataset& data, const std::vector<std::pair<size_t, Error>>& corrupt);
   const std::set<std::string>& names() const { return names_; }
 
  private:

@@ -22,7 +22,7 @@ struct MixDraw {
 // With both alphas above 0, each is as likely.
 MixDraw draw_mix(const Recipe& recipe, uint32_t epoch, uint32_t batch, int64_t width, int64_t height);
 
-// Mixes the picture before it in the batch into one, [H, W, 3] both; what apply_mix() does to all of a batch.
+// Mixes the picture before it in the batch into one, [H, W, 3] both; what mix_pictures() does to all of a batch.
 void mix_picture(const MixDraw& draw, std::span<const float> before, std::span<float> picture, int64_t width);
 
 }  // namespace resnetft

@@ -48,7 +48,7 @@ int bench_head(uint32_t batch) {
   spec.recipe.epochs = 100;
   spec.recipe.lr = 0.1;
   const TrainObserver observer;
-  RunContext run(spec, observer, {});
+  RunContext run(spec, observer, {}, {});
   ThreadBudget(1).apply();  // as train() does for a small head
   run.net = std::make_shared<ResNet>(*find_architecture("resnet18"), kClasses, Normalization::Batch);
   run.net->draw_initial_weights();

@@ -82,7 +82,7 @@ def main():
     parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()
     found = ours(arguments.programs / "gpu_bench")
-    found["measured"].append(ours(arguments.programs / "gpu_training_bench"))
+    found["measured"].extend(ours(arguments.programs / "gpu_training_bench"))
     print(found["gpu"])
     if torch is None:
         print(f"Python's side is NOT MEASURED: {REASON}")

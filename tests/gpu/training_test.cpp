@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <numeric>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "tests/gpu/gpu_required.h"
 #include "tests/gpu/training_parts.h"
 #include "train/torch/device_source.h"
+#include "train/torch/frame_source.h"
 #include "train/torch/process_flags.h"
 
 namespace resnetft {
@@ -121,6 +123,90 @@ TEST_F(GpuTraining, BatchesArriveWholeAndInTheirOrder) {
       EXPECT_EQ(worked.max().item<double>(), 2 * (expected + 1));
     }
     EXPECT_EQ(expected, static_cast<double>(first) + 40);
+  }
+}
+
+// Both sources of the same pictures on the GPU: augmented on the CPU, and there.
+class AugmentedSources {
+ public:
+  AugmentedSources(const LoaderSpec& spec, const at::Device& gpu) : pictures_(spec.dataset->size()) {
+    here = on_device(picture_source(spec, corrupt_).value(), gpu);
+    Result<std::unique_ptr<BatchSource>> source = frame_source(
+        spec, gpu, create_preprocessor_of_module, corrupt_, [this](const std::string& note) { notes.push_back(note); });
+    if (source) there = std::move(*source);
+    if (!source) ADD_FAILURE() << to_string(source.error());
+  }
+
+  void start(uint32_t epoch) {
+    std::vector<size_t> order(pictures_);
+    std::iota(order.begin(), order.end(), size_t{0});
+    if (there) there->start(order, epoch, 0);
+    here->start(std::move(order), epoch, 0);
+  }
+
+  std::vector<std::string> notes;
+  std::unique_ptr<BatchSource> here, there;
+
+ private:
+  size_t pictures_;
+  CorruptLog corrupt_{Recipe(), 1, {}};
+};
+
+LoaderSpec waves_spec(const AugmentSpec& augment) {
+  LoaderSpec spec{.dataset = std::make_shared<testing::WavesDataset>(70, 3, 150, 130)};
+  spec.output = {.resize = 72, .crop_width = 64, .crop_height = 56, .mean = {0, 0, 0}, .std = {1, 1, 1}};
+  spec.augment = augment;
+  spec.batch_size = 16;
+  return spec;
+}
+
+// The kernel is to give the CPU's bits; a level of brightness would already be too much.
+constexpr double kOneLevel = 1.0 / 255;
+
+TEST_F(GpuTraining, PicturesThatAreAugmentedThereAreTheCpus) {
+  const BackgroundStream stream(gpu_);
+  for (const CropKind crop : {CropKind::RandomResizedCrop, CropKind::PadAndCrop, CropKind::None}) {
+    AugmentedSources sources(waves_spec({.crop = crop, .random_erase = 0.5}), gpu_);
+    ASSERT_TRUE(sources.there);
+    int64_t different = 0, values = 0;
+    for (const uint32_t epoch : {0u, 1u}) {
+      sources.start(epoch);
+      for (int batches = 0;; ++batches) {
+        Result<std::optional<TrainBatch>> here = sources.here->next(), there = sources.there->next();
+        ASSERT_TRUE(here.ok() && there.ok());
+        ASSERT_EQ(here->has_value(), there->has_value());
+        if (!*here) break;
+        EXPECT_TRUE((*there)->input.is_contiguous(at::MemoryFormat::ChannelsLast));
+        EXPECT_TRUE((*there)->class_ids.equal((*here)->class_ids));
+        const at::Tensor gap = ((*there)->input - (*here)->input).abs();
+        EXPECT_LE(gap.max().item<double>(), kOneLevel + 1e-6) << batches;
+        different += gap.gt(0).sum().item<int64_t>();
+        values += gap.numel();
+      }
+    }
+    std::printf("crop %d: %lld of %lld values differ from the CPU's\n", static_cast<int>(crop),
+                static_cast<long long>(different), static_cast<long long>(values));
+    EXPECT_EQ(sources.notes, std::vector<std::string>());
+  }
+}
+
+TEST_F(GpuTraining, ANetLearnsFromThemAsFromTheCpus) {
+  const ProcessFlags flags(recipe(Optimizer::Sgd), gpu_);
+  const BackgroundStream stream(gpu_);
+  AugmentedSources sources(waves_spec({.random_erase = 0.3}), gpu_);
+  ASSERT_TRUE(sources.there);
+  const TrainedShape shape{"resnet18", 64, 16, 3};
+  LearningNet here(shape, recipe(Optimizer::Sgd), gpu_), there(shape, recipe(Optimizer::Sgd), gpu_);
+  for (uint32_t epoch = 0; epoch < 3; ++epoch) {
+    sources.start(epoch);
+    for (int step = 0;; ++step) {
+      Result<std::optional<TrainBatch>> of_cpu = sources.here->next(), of_gpu = sources.there->next();
+      ASSERT_TRUE(of_cpu.ok() && of_gpu.ok());
+      if (!*of_cpu || !*of_gpu) break;
+      const double expected = here.learn(kRate, std::move(**of_cpu)), loss = there.learn(kRate, std::move(**of_gpu));
+      // Rounding grows from step to step.
+      EXPECT_NEAR(loss, expected, 0.05 * std::abs(expected)) << "epoch " << epoch << ", step " << step;
+    }
   }
 }
 

@@ -258,12 +258,15 @@ TEST(TrainParts, GradientsOfEveryBlockKindArePythons) {
 TEST(TrainParts, MixedTargetsAndPicturesAreThoseWorkedOutByHand) {
   at::Tensor pictures = at::arange(2 * 4, at::kFloat).reshape({2, 1, 2, 2});
   const at::Tensor ids = at::tensor({0, 2}, at::kLong);
-  const at::Tensor targets = apply_mix({MixKind::Mixup, 0.75}, pictures, ids, 3);
+  const MixDraw mixup{MixKind::Mixup, 0.75}, box{MixKind::CutMix, 0.5, 1, 0, 2, 2};
+  mix_pictures(mixup, pictures);
+  const at::Tensor targets = mixed_targets(mixup, ids, 3);
   EXPECT_TRUE(at::allclose(targets, at::tensor({0.75, 0.0, 0.25, 0.25, 0.0, 0.75}).reshape({2, 3}).to(at::kFloat)));
   // 0.75 * 0 + 0.25 * 4 and so on.
   EXPECT_TRUE(at::allclose(pictures.flatten(), at::tensor({1., 2., 3., 4., 3., 4., 5., 6.}).to(at::kFloat)));
   at::Tensor cut = at::arange(2 * 4, at::kFloat).reshape({2, 1, 2, 2});
-  const at::Tensor shares = apply_mix({MixKind::CutMix, 0.5, 1, 0, 2, 2}, cut, ids, 3);
+  mix_pictures(box, cut);
+  const at::Tensor shares = mixed_targets(box, ids, 3);
   EXPECT_TRUE(at::allclose(shares[0], at::tensor({0.5, 0.0, 0.5}).to(at::kFloat)));
   EXPECT_TRUE(at::equal(cut.flatten(), at::tensor({0., 5., 2., 7., 4., 1., 6., 3.}).to(at::kFloat)));
 }
@@ -272,7 +275,7 @@ TEST(TrainParts, APictureIsMixedAsItIsInABatch) {
   for (const MixDraw& draw : {MixDraw{MixKind::Mixup, 0.3}, MixDraw{MixKind::CutMix, 0.5, 1, 2, 4, 5}, MixDraw{}}) {
     const at::Tensor plain = at::randn({2, 6, 5, 3});  // [N, H, W, C]
     at::Tensor batch = plain.clone().permute({0, 3, 1, 2});
-    apply_mix(draw, batch, at::tensor({0, 1}, at::kLong), 2);
+    mix_pictures(draw, batch);
     at::Tensor one = plain[1].clone();
     mix_picture(draw, {plain[0].const_data_ptr<float>(), 90}, {one.mutable_data_ptr<float>(), 90}, 5);
     EXPECT_TRUE(at::allclose(one, batch[1].permute({1, 2, 0}), 1e-6, 1e-6)) << static_cast<int>(draw.kind);

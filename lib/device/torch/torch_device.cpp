@@ -46,6 +46,18 @@ Result<at::Device> torch_device(const Device& device) {
   return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device.ordinal));
 }
 
+// By the C function that LibTorch has for code without its C++ headers.
+Result<void*> cuda_stream_of(const c10::Stream& stream) {
+  if (!stream.device().is_cuda()) return nullptr;
+  constexpr const char* kName = "aoti_torch_get_current_cuda_stream";
+  using CurrentStream = int32_t (*)(int32_t ordinal, void** stream);
+  const auto current_stream = reinterpret_cast<CurrentStream>(dlsym(RTLD_DEFAULT, kName));
+  const c10::StreamGuard guard(stream);
+  void* found = nullptr;
+  if (current_stream && current_stream(stream.device_index(), &found) == 0) return found;
+  return Error{ErrorCode::DeviceUnavailable, std::string("LibTorch's CUDA half has no ") + kName, ""};
+}
+
 BackgroundStream::BackgroundStream(const at::Device& device) {
   if (device.is_cpu()) return;
   const c10::impl::VirtualGuardImpl devices(device.type());

@@ -29,8 +29,7 @@ class PictureSource : public BatchSource {
   Result<std::optional<TrainBatch>> next() override {
     std::optional<Batch> batch = loader_->next();
     if (!batch) return std::optional<TrainBatch>();
-    for (const auto& [index, error] : batch->corrupt)
-      if (const Status status = corrupt_.add(dataset_->name(index), error); !status) return status.error();
+    if (const Status status = corrupt_.add(*dataset_, batch->corrupt); !status) return status.error();
     return std::optional<TrainBatch>(to_tensors(std::move(*batch), output_));
   }
 

@@ -22,6 +22,7 @@ enum class Stage { Pictures, LastStage, Features };
 struct TrainBatch {
   at::Tensor input;
   at::Tensor class_ids;
+  bool is_mixed = false;  // mixup was done to `input` already
 };
 
 // For one thread. Throws as LibTorch does.

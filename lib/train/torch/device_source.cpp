@@ -9,13 +9,36 @@
 namespace resnetft {
 namespace {
 
-class DeviceSource : public BatchSource {
+class CopiedSource : public BatchSource {
  public:
-  DeviceSource(std::unique_ptr<BatchSource> source, const at::Device& device)
-      : source_(std::move(source)),
-        device_(device),
-        devices_(device.type()),
-        copying_(devices_.getStreamFromGlobalPool(device, /*isHighPriority=*/false)) {}
+  CopiedSource(const at::Device& device, std::unique_ptr<BatchSource> source)
+      : device_(device), source_(std::move(source)) {}
+
+  Stage stage() const override { return source_->stage(); }
+
+  void start(std::vector<size_t> order, uint32_t epoch, size_t first_batch) override {
+    source_->start(std::move(order), epoch, first_batch);
+  }
+
+  // The allocator that gives out pinned memory keeps it until the copy is done.
+  Result<std::optional<TrainBatch>> next() override {
+    Result<std::optional<TrainBatch>> batch = source_->next();
+    if (!batch || !*batch) return batch;
+    at::Tensor& input = (*batch)->input;
+    const bool pins = device_.is_cuda();
+    input = (pins ? input.pin_memory() : input).to(device_, /*dtype=*/at::kFloat, /*non_blocking=*/pins);
+    return batch;
+  }
+
+ private:
+  at::Device device_;
+  std::unique_ptr<BatchSource> source_;
+};
+
+class AheadSource : public BatchSource {
+ public:
+  AheadSource(const c10::Stream& stream, std::unique_ptr<BatchSource> source)
+      : source_(std::move(source)), stream_(stream), devices_(stream.device_type()), ready_(stream.device_type()) {}
 
   Stage stage() const override { return source_->stage(); }
 
@@ -36,41 +59,45 @@ class DeviceSource : public BatchSource {
 
  private:
   Status read_ahead() {
+    const c10::StreamGuard guard(stream_);
     Result<std::optional<TrainBatch>> batch = source_->next();
     if (!batch) return batch.error();
-    if (*batch) copy(**batch);
+    if (*batch) ready_.record(stream_);
     ahead_ = std::move(*batch);
     return Status::success();
   }
 
-  // The allocator that gives out pinned memory keeps it until the copy is done.
-  void copy(TrainBatch& batch) {
-    const c10::StreamGuard guard(copying_);
-    const bool pins = device_.is_cuda();
-    batch.input =
-        (pins ? batch.input.pin_memory() : batch.input).to(device_, /*dtype=*/at::kFloat, /*non_blocking=*/pins);
-    copied_.record(copying_);
-  }
-
   void await(const TrainBatch& batch) {
-    const c10::Stream working = devices_.getStream(device_);
-    copied_.block(working);
+    const c10::Stream working = devices_.getStream(stream_.device());
+    ready_.block(working);
     batch.input.record_stream(working);
   }
 
   std::unique_ptr<BatchSource> source_;
-  at::Device device_;
+  c10::Stream stream_;
   c10::impl::VirtualGuardImpl devices_;
-  c10::Stream copying_;
-  c10::Event copied_{device_.type()};               // the batch ahead
+  c10::Event ready_;                                // the batch ahead
   std::optional<std::optional<TrainBatch>> ahead_;  // none: not read yet; one without a batch: the epoch is over
 };
 
 }  // namespace
 
+c10::Stream side_stream(const at::Device& device) {
+  const c10::impl::VirtualGuardImpl devices(device.type());
+  return devices.getStreamFromGlobalPool(device, /*isHighPriority=*/false);
+}
+
+std::unique_ptr<BatchSource> copied_to(const at::Device& device, std::unique_ptr<BatchSource> source) {
+  return std::make_unique<CopiedSource>(device, std::move(source));
+}
+
+std::unique_ptr<BatchSource> ahead_on(const c10::Stream& stream, std::unique_ptr<BatchSource> source) {
+  return std::make_unique<AheadSource>(stream, std::move(source));
+}
+
 std::unique_ptr<BatchSource> on_device(std::unique_ptr<BatchSource> source, const at::Device& device) {
   if (device.is_cpu()) return source;
-  return std::make_unique<DeviceSource>(std::move(source), device);
+  return ahead_on(side_stream(device), copied_to(device, std::move(source)));
 }
 
 }  // namespace resnetft

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <c10/core/Device.h>
+#include <c10/core/Stream.h>
 
 #include <memory>
 
@@ -12,5 +12,12 @@ namespace resnetft {
 // The batches of `source` with their input on `device`, copied there while the batch before is worked on: one batch is
 // read ahead. `source` itself where the device is the CPU.
 std::unique_ptr<BatchSource> on_device(std::unique_ptr<BatchSource> source, const at::Device& device);
+
+// What it is made of. A stream on which batches are made ready beside the caller's:
+c10::Stream side_stream(const at::Device& device);
+// The batches of `source`, copied to the device on the current stream.
+std::unique_ptr<BatchSource> copied_to(const at::Device& device, std::unique_ptr<BatchSource> source);
+// The batches of `source`, which puts its work on the current stream: done on `stream`, one batch ahead of the caller.
+std::unique_ptr<BatchSource> ahead_on(const c10::Stream& stream, std::unique_ptr<BatchSource> source);
 
 }  // namespace resnetft

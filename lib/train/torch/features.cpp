@@ -130,8 +130,7 @@ Status compute(FeatureRows& computed, const ResNet& net, Stage stage, BatchLoade
   const c10::InferenceMode inference;
   size_t done = 0;
   while (std::optional<Batch> batch = loader.next()) {
-    for (const auto& [index, error] : batch->corrupt)
-      if (Status status = corrupt.add(spec.dataset->name(index), error); !status) return status;
+    if (Status status = corrupt.add(*spec.dataset, batch->corrupt); !status) return status;
     const int64_t count = static_cast<int64_t>(batch->indexes.size());
     if (count > 0) {
       const ParallelRun parallel;

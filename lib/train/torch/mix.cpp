@@ -6,9 +6,8 @@
 
 namespace resnetft {
 
-at::Tensor apply_mix(const MixDraw& draw, at::Tensor& pictures, const at::Tensor& class_ids, int64_t classes) {
+void mix_pictures(const MixDraw& draw, at::Tensor& pictures) {
   const c10::NoGradGuard no_grad;
-  const at::Tensor own = at::zeros({class_ids.size(0), classes}).scatter_(1, class_ids.unsqueeze(1), 1.0);
   if (draw.kind == MixKind::Mixup) {
     const at::Tensor others = pictures.roll({1}, {0});
     pictures.mul_(draw.keep).add_(others, 1 - draw.keep);
@@ -16,6 +15,11 @@ at::Tensor apply_mix(const MixDraw& draw, at::Tensor& pictures, const at::Tensor
     at::Tensor box = pictures.slice(2, draw.y1, draw.y2).slice(3, draw.x1, draw.x2);
     box.copy_(box.roll({1}, {0}));
   }
+}
+
+at::Tensor mixed_targets(const MixDraw& draw, const at::Tensor& class_ids, int64_t classes) {
+  const c10::NoGradGuard no_grad;
+  const at::Tensor own = at::zeros({class_ids.size(0), classes}).scatter_(1, class_ids.unsqueeze(1), 1.0);
   return own * draw.keep + own.roll({1}, {0}) * (1 - draw.keep);
 }
 

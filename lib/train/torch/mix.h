@@ -8,7 +8,9 @@
 
 namespace resnetft {
 
-// Mixes `pictures` [N, C, H, W] in place and returns the targets as shares [N, classes].
-at::Tensor apply_mix(const MixDraw& draw, at::Tensor& pictures, const at::Tensor& class_ids, int64_t classes);
+// Mixes `pictures` [N, C, H, W] in place.
+void mix_pictures(const MixDraw& draw, at::Tensor& pictures);
+// The targets of pictures that were mixed so, as shares [N, classes].
+at::Tensor mixed_targets(const MixDraw& draw, const at::Tensor& class_ids, int64_t classes);
 
 }  // namespace resnetft

@@ -18,7 +18,6 @@
 #include "model/model_card.h"
 #include "model/normalization.h"
 #include "train/recipe_table.h"
-#include "train/torch/device_source.h"
 #include "train/torch/evaluate.h"
 #include "train/torch/fitting_batch.h"
 #include "train/torch/parameters.h"
@@ -114,8 +113,9 @@ LossSpec loss_spec(const RunContext& run) {
 
 class Run {
  public:
-  Run(const TrainSpec& spec, const at::Device& device, const TrainObserver& observer, std::stop_token stop)
-      : run_(spec, observer, std::move(stop)), device_(device) {}
+  Run(const TrainSpec& spec, const at::Device& device, const TrainObserver& observer,
+      const PreprocessorFactory& preprocessors, std::stop_token stop)
+      : run_(spec, observer, preprocessors, std::move(stop)), device_(device) {}
 
   std::string advice_when_out_of_memory() const { return resnetft::advice_when_out_of_memory(run_); }
 
@@ -207,11 +207,10 @@ class Run {
     }
     LoaderSpec loader = loader_spec(run_, run_.spec.train, training_output(run_), std::nullopt);
     loader.cache = PixelCache::None;
-    Result<std::unique_ptr<BatchSource>> pictures = picture_source(loader, run_.corrupt);
-    if (!pictures) return pictures.error();
-    const std::unique_ptr<BatchSource> source = on_device(std::move(*pictures), device_);
-    source->start(shuffled_order(run_.spec.train->size(), run_.spec.recipe.seed, 0), 0, 0);
-    return adapt_statistics(*run_.net, *source, run_.spec.recipe.adapt_norm);
+    const Result<std::unique_ptr<BatchSource>> source = open_pictures(run_, loader);
+    if (!source) return source.error();
+    (*source)->start(shuffled_order(run_.spec.train->size(), run_.spec.recipe.seed, 0), 0, 0);
+    return adapt_statistics(*run_.net, **source, run_.spec.recipe.adapt_norm);
   }
 
   // Whether the checkpoint stands inside this phase, so that optimiser and average belong to it.
@@ -345,10 +344,10 @@ class Run {
     if (!base) return base.error();
     base->net->to(device_);
     base->net->eval();
-    Result<std::unique_ptr<BatchSource>> pictures =
-        picture_source(loader_spec(run_, spec.validation, run_.card.preprocess, std::nullopt), run_.corrupt);
+    const Result<std::unique_ptr<BatchSource>> pictures =
+        open_pictures(run_, loader_spec(run_, spec.validation, run_.card.preprocess, std::nullopt));
     if (!pictures) return pictures.error();
-    return judge(*base->net, *on_device(std::move(*pictures), device_));
+    return judge(*base->net, **pictures);
   }
 
   Result<ClassificationScores> judge(ResNet& net, BatchSource& source) {
@@ -427,17 +426,18 @@ Result<TrainOutcome> run_training(const TrainSpec& spec, const TrainObserver& ob
   return guarded("training", [&]() -> Result<TrainOutcome> {
     const Result<at::Device> device = torch_device(spec.device);
     if (!device) return device.error();
-    return run_training_on(*device, spec, observer, std::move(stop));
+    return run_training_on(*device, spec, observer, std::move(stop),
+                           device->is_cuda() ? create_preprocessor_of_module : PreprocessorFactory());
   });
 }
 
 Result<TrainOutcome> run_training_on(const at::Device& device, const TrainSpec& spec, const TrainObserver& observer,
-                                     std::stop_token stop) {
+                                     std::stop_token stop, const PreprocessorFactory& preprocessors) {
   return guarded("training", [&]() -> Result<TrainOutcome> {
     if (const Status good = check(spec); !good) return good.error();
     const ProcessFlags flags(spec.recipe, device);
     const BackgroundStream stream(device);
-    Run run(spec, device, observer, std::move(stop));
+    Run run(spec, device, observer, preprocessors, std::move(stop));
     Result<TrainOutcome> outcome = guarded("training", [&] { return run.perform(); });
     if (outcome || outcome.error().code != ErrorCode::OutOfMemory) return outcome;
     return Error{ErrorCode::OutOfMemory, outcome.error().message, run.advice_when_out_of_memory()};

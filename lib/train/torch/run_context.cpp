@@ -5,9 +5,11 @@
 
 namespace resnetft {
 
-RunContext::RunContext(const TrainSpec& asked, const TrainObserver& told, std::stop_token stop)
+RunContext::RunContext(const TrainSpec& asked, const TrainObserver& told, PreprocessorFactory made_there,
+                       std::stop_token stop)
     : spec(asked),
       observer(told),
+      preprocessors(std::move(made_there)),
       lr(asked.recipe.lr),
       corrupt(asked.recipe, asked.train->size() + (asked.validation ? asked.validation->size() : 0), told.note,
               asked.known_corrupt),
@@ -29,6 +31,10 @@ void RunContext::tell_rate(const std::string& why) const {
 
 void RunContext::note(const std::string& sentence) const {
   if (observer.note) observer.note(sentence);
+}
+
+void RunContext::note_once(const std::string& sentence) {
+  if (noted_.insert(sentence).second) note(sentence);
 }
 
 Going RunContext::may_go_on() const {

@@ -5,11 +5,13 @@
 #include <chrono>
 #include <exception>
 #include <memory>
+#include <set>
 #include <stop_token>
 #include <string>
 
 #include "model/torch/resnet.h"
 #include "train/checkpoint.h"
+#include "train/torch/frame_source.h"
 #include "train/torch/named_tensors.h"
 #include "train/torch/phase.h"
 #include "train/trainer.h"
@@ -46,11 +48,13 @@ struct Work {
 
 class RunContext {
  public:
-  RunContext(const TrainSpec& spec, const TrainObserver& observer, std::stop_token stop);
+  RunContext(const TrainSpec& spec, const TrainObserver& observer, PreprocessorFactory preprocessors,
+             std::stop_token stop);
 
   const TrainSpec& spec;
   const TrainObserver& observer;
-  double lr;  // the recipe's, or what it became once the features were known; 0: not yet
+  const PreprocessorFactory preprocessors;  // of the net's device; none: the CPU augments
+  double lr;                                // the recipe's, or what it became once the features were known; 0: not yet
   std::shared_ptr<ResNet> net;
   ModelCard card;
   NamedTensors tensors;  // of the net
@@ -68,6 +72,8 @@ class RunContext {
   // Tells the caller what it became.
   void tell_rate(const std::string& why) const;
   void note(const std::string& sentence) const;
+  // Unless it was said before.
+  void note_once(const std::string& sentence);
   Going may_go_on() const;
   // Lets the caller sleep. Throws Cancelled.
   void pause_point() const;
@@ -82,6 +88,7 @@ class RunContext {
   Clock::time_point begin_ = Clock::now();
   Clock::time_point last_progress_;
   std::string last_phase_;
+  std::set<std::string> noted_;
 };
 
 // Trains the epoch under way, from state.batches on, to its end or to where it has to stop.

@@ -5,6 +5,7 @@
 
 #include "train/torch/device_source.h"
 #include "train/torch/features.h"
+#include "train/torch/frame_source.h"
 #include "train/torch/parameters.h"
 
 namespace resnetft {
@@ -76,15 +77,23 @@ Status open_features(RunContext& run, Stage stage, PhaseParts& parts) {
   return Status::success();
 }
 
-Status open_pictures(RunContext& run, const Phase& phase, PhaseParts& parts) {
-  Result<std::unique_ptr<BatchSource>> learned =
-      picture_source(loader_spec(run, run.spec.train, training_output(run), phase.recipe.augment), run.corrupt);
+MixDrawer mix_drawer(const Recipe& recipe, const PreprocessSpec& output) {
+  if (recipe.mixup_alpha <= 0) return {};
+  return [&recipe, output](uint32_t epoch, uint32_t batch) {
+    return draw_mix(recipe, epoch, batch, output.crop_width, output.crop_height);
+  };
+}
+
+Status open_picture_parts(RunContext& run, const Phase& phase, PhaseParts& parts) {
+  const PreprocessSpec output = training_output(run);
+  Result<std::unique_ptr<BatchSource>> learned = open_pictures(
+      run, loader_spec(run, run.spec.train, output, phase.recipe.augment), mix_drawer(phase.recipe, output));
   if (!learned) return learned.error();
-  parts.train = on_device(std::move(*learned), device_of(*run.net));
+  parts.train = std::move(*learned);
   Result<std::unique_ptr<BatchSource>> judged =
-      picture_source(loader_spec(run, run.spec.validation, run.card.preprocess, std::nullopt), run.corrupt);
+      open_pictures(run, loader_spec(run, run.spec.validation, run.card.preprocess, std::nullopt));
   if (!judged) return judged.error();
-  parts.validation = on_device(std::move(*judged), device_of(*run.net));
+  parts.validation = std::move(*judged);
   return Status::success();
 }
 
@@ -113,6 +122,21 @@ Status open_given_features(RunContext& run, PhaseParts& parts) {
 
 }  // namespace
 
+Result<std::unique_ptr<BatchSource>> open_pictures(RunContext& run, const LoaderSpec& spec, MixDrawer mix) {
+  const at::Device device = device_of(*run.net);
+  if (run.preprocessors) {
+    Result<std::unique_ptr<BatchSource>> there = frame_source(
+        spec, device, run.preprocessors, run.corrupt, [&run](const std::string& sentence) { run.note_once(sentence); },
+        std::move(mix));
+    if (there && spec.augment) run.note_once("pictures are decoded on the CPU and augmented on the GPU");
+    if (there) return there;
+    run.note_once("pictures are augmented on the CPU: " + there.error().message);
+  }
+  Result<std::unique_ptr<BatchSource>> here = picture_source(spec, run.corrupt);
+  if (!here) return here.error();
+  return on_device(std::move(*here), device);
+}
+
 PreprocessSpec training_output(const RunContext& run) { return training_output(run.spec.recipe, run.card.preprocess); }
 
 LoaderSpec loader_spec(const RunContext& run, const DatasetPtr& dataset, const PreprocessSpec& output,
@@ -139,7 +163,7 @@ LoaderSpec loader_spec(const RunContext& run, const DatasetPtr& dataset, const P
 Status open_sources(RunContext& run, const Phase& phase, PhaseParts& parts) {
   if (!run.spec.train_features.empty()) return open_given_features(run, parts);
   const Stage stage = affordable_stage(run, phase.recipe);
-  return stage == Stage::Pictures ? open_pictures(run, phase, parts) : open_features(run, stage, parts);
+  return stage == Stage::Pictures ? open_picture_parts(run, phase, parts) : open_features(run, stage, parts);
 }
 
 }  // namespace resnetft

@@ -12,6 +12,9 @@ namespace resnetft {
 // phase wants it. Says what it did.
 Status open_sources(RunContext& run, const Phase& phase, PhaseParts& parts);
 
+// A loader's pictures on the net's device, augmented there, and mixed as `mix` draws, where it can do that. Says where.
+Result<std::unique_ptr<BatchSource>> open_pictures(RunContext& run, const LoaderSpec& spec, MixDrawer mix = {});
+
 // Pictures as in training (`augment`: with its augmentation) or as in evaluation.
 LoaderSpec loader_spec(const RunContext& run, const DatasetPtr& dataset, const PreprocessSpec& output,
                        const std::optional<AugmentSpec>& augment);

@@ -82,7 +82,10 @@ StepSums TrainStep::accumulate(Stage stage, TrainBatch batch, const MixDraw& mix
   if (batch.class_ids.size(0) == 0) return {};
   const ParallelRun parallel;
   at::Tensor targets = batch.class_ids;
-  if (mix.kind != MixKind::None) targets = apply_mix(mix, batch.input, batch.class_ids, classes_);
+  if (mix.kind != MixKind::None) {
+    if (!batch.is_mixed) mix_pictures(mix, batch.input);
+    targets = mixed_targets(mix, batch.class_ids, classes_);
+  }
   targets = targets.to(batch.input.device());
   return stage == Stage::Features ? in_closed_form(batch.input, targets, batch.class_ids)
                                   : by_autograd(stage, batch.input, targets, batch.class_ids);
