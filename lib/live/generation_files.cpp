@@ -72,6 +72,11 @@ Ancestry ancestry_of(const ModelCard& card) {
   return {text_field(json, "parent"), text_field(json, "manifest"), text_field(json, "candidate")};
 }
 
+std::string parent_for_next(const Model& base) {
+  const Ancestry ancestry = ancestry_of(base.card());
+  return ancestry.candidate == kInstantHead ? ancestry.parent_sha256 : base.sha256();
+}
+
 GenerationFiles::GenerationFiles(std::string folder, const Note& note) : folder_(std::move(folder)) {
   if (writes()) read_refused(note);
 }

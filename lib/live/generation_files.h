@@ -19,11 +19,13 @@
 
 namespace resnetft {
 
+inline constexpr const char* kInstantHead = "instant-head";
+
 // What a generation's card says of its making.
 struct Origin {
   std::string parent_sha256;
   std::string manifest;   // manifest_of() the samples that it learned from
-  std::string candidate;  // "instant-head", "head", "layer4", "all"
+  std::string candidate;  // kInstantHead, "head", "layer4", "all"
   size_t train_samples = 0, holdout_samples = 0;
   std::optional<Recipe> recipe;  // none: an instant head has none
   std::optional<GateOutcome> outcome;
@@ -36,6 +38,10 @@ struct Ancestry {
   std::string parent_sha256, manifest, candidate;
 };
 Ancestry ancestry_of(const ModelCard& card);
+
+// What a model made from `base` names as its parent. Not an instant head: those replace one another's file. What made
+// the head's features is named instead.
+std::string parent_for_next(const Model& base);
 
 // For one thread. Without a folder nothing is written, and what was rolled back is remembered in memory.
 class GenerationFiles {

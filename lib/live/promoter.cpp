@@ -6,6 +6,16 @@
 #include "base/log.h"
 
 namespace resnetft {
+namespace {
+
+Result<std::shared_ptr<const Model>> finished(const Contender& contender) {
+  const Model& model = contender.snapshot->model();
+  const Result<LinearHead> head = head_of(model);
+  if (!head) return head.error();
+  return with_head(model, *head, contender.temperature, origin_to_json(contender.origin));
+}
+
+}  // namespace
 
 Status resume_hub(ModelHub& hub, const GenerationFiles& files) {
   const auto note = [](const std::string& sentence) { log(LogLevel::Warning, "learner: " + sentence); };
@@ -26,18 +36,6 @@ Promoter::Promoter(LearnerShared& shared, Collector& collector, GenerationFiles 
 Status Promoter::begin(const ModelHub::Current& now) {
   was_shown_.insert(now.snapshot->model().sha256());
   return collector_.follow(now);
-}
-
-Result<std::shared_ptr<const Model>> Promoter::finished(const Contender& contender) const {
-  const Model& model = contender.snapshot->model();
-  const Result<LinearHead> head = head_of(model);
-  if (!head) return head.error();
-  Origin origin = contender.origin;
-  // Instant heads follow one another without learning from each other: their parent is what made the features.
-  const Ancestry incumbent = ancestry_of(collector_.incumbent().snapshot->model().card());
-  if (origin.candidate == kInstantHead && incumbent.candidate == kInstantHead)
-    origin.parent_sha256 = incumbent.parent_sha256;
-  return with_head(model, *head, contender.temperature, origin_to_json(origin));
 }
 
 Status Promoter::promote(const Contender& contender) {

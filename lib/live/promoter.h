@@ -12,8 +12,6 @@
 
 namespace resnetft {
 
-inline constexpr const char* kInstantHead = "instant-head";
-
 // A model that may take over.
 struct Contender {
   uint64_t run = 0;  // 0: the instant head
@@ -43,7 +41,6 @@ class Promoter {
   bool refuses(const std::string& manifest) const { return files_.refuses(manifest); }
 
  private:
-  Result<std::shared_ptr<const Model>> finished(const Contender& contender) const;
   void follow(const ModelHub::Current& now, bool held_against_the_old);
 
   LearnerShared& shared_;

@@ -114,6 +114,32 @@ TEST(LearnerFiles, InstantHeadsLeaveOnlyTheirLastFile) {
   EXPECT_EQ(ancestry_of(shown(*spec.hub)->card()).parent_sha256, base);
 }
 
+TEST(LearnerFiles, ATrainedHeadThatFollowsAnInstantOneNamesAParentThatHasAFile) {
+  const TemporaryFolder folder;
+  Events events;
+  LearnerSpec spec = spec_with_files(folder);
+  spec.rules.instant_head = InstantHeadKind::Means;
+  spec.rules.gate.metric = GateMetric::Loss;
+  spec.rules.gate.min_samples = 1000;
+  const auto learner = started(spec, events);
+  const std::string base = shown(*spec.hub)->sha256();
+  SceneStream stream;
+  teach(*learner, stream, 12);
+  ASSERT_EQ(events.of<Gated>().size(), 1u);
+  ASSERT_EQ(events.of<Gated>()[0].outcome.verdict, GateVerdict::Undecided);
+  const size_t before = events.of<Promoted>().size();
+  stream.play(*learner, 24);  // other instant heads meanwhile
+  ASSERT_GT(events.of<Promoted>().size(), before);
+  LearnerRules rules = spec.rules;
+  rules.instant_head = InstantHeadKind::Off;
+  rules.gate.min_samples = 10;
+  rules.gate.max_recall_drop = 1;
+  learner->set_rules(rules);
+  learner->run_pending();
+  ASSERT_EQ(events.of<Promoted>().back().candidate, "head");
+  EXPECT_EQ(ancestry_of(shown(*spec.hub)->card()).parent_sha256, base);
+}
+
 TEST(LearnerFiles, SavesWhatIsShown) {
   const TemporaryFolder folder;
   Events events;
