@@ -42,12 +42,15 @@ class Promoter {
 
  private:
   void follow(const ModelHub::Current& now, bool held_against_the_old);
+  Status went_back(const ModelHub::Current& now, const std::string& reason);
+  Status keep(const ModelHub::Current& now);
 
   LearnerShared& shared_;
   Collector& collector_;
   GenerationFiles files_;
-  std::string instant_file_;         // of the generation that is shown, where that is an instant head of ours
-  std::set<std::string> was_shown_;  // SHA-256
+  std::string instant_file_;            // of the generation that is shown, where that is an instant head of ours
+  std::set<std::string> was_shown_;     // SHA-256
+  std::set<std::string> without_file_;  // SHA-256 of instant heads whose file went with the next one
 };
 
 }  // namespace resnetft

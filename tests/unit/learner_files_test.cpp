@@ -97,6 +97,31 @@ TEST(LearnerFiles, WhatWasRolledBackDoesNotComeBackAtTheNextStart) {
   EXPECT_EQ(shown(*spec.hub)->sha256(), base);
 }
 
+TEST(LearnerFiles, AnEarlierInstantHeadThatIsShownAgainComesBackAtTheNextStart) {
+  const TemporaryFolder folder;
+  LearnerSpec spec = spec_with_files(folder);
+  spec.rules.instant_head = InstantHeadKind::Lda;
+  spec.rules.gate.min_samples = 1000;
+  std::string earlier;
+  {
+    Events events;
+    const auto learner = started(spec, events);
+    SceneStream stream;
+    stream.play(*learner, 6);
+    const auto promoted = events.of<Promoted>();
+    ASSERT_GT(promoted.size(), 1u);
+    earlier = promoted[promoted.size() - 2].sha256;
+    learner->rollback();
+    learner->run_pending();
+    ASSERT_EQ(shown(*spec.hub)->sha256(), earlier);
+    EXPECT_EQ(events.of<CheckpointWritten>().back().generation, spec.hub->current().generation);
+  }
+  Events events;
+  spec.hub = ModelHub::acquire("");
+  const auto learner = started(spec, events);
+  EXPECT_EQ(shown(*spec.hub)->sha256(), earlier);
+}
+
 TEST(LearnerFiles, InstantHeadsLeaveOnlyTheirLastFile) {
   const TemporaryFolder folder;
   Events events;
