@@ -152,7 +152,13 @@ void LearnerLoop::roll_back(const std::string& reason) {
   if (Status seen = promoter_.look_at_hub(); !seen) shared_.fail(seen.error());
   pending_.reset();
   waiting_.reset();
-  if (const Status status = promoter_.roll_back(reason); !status) shared_.fail(status.error());
+  const Status status = promoter_.roll_back(reason);
+  if (status) return;
+  // Nothing to go back to: no fault of the learner's, and each who asks is told.
+  if (status.error().code == ErrorCode::NotFound)
+    shared_.tell(LearnerFailed{status.error()});
+  else
+    shared_.fail(status.error());
 }
 
 void LearnerLoop::promote_pending() {

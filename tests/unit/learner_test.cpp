@@ -239,6 +239,19 @@ TEST(Learner, GoesBackByItselfWhenLabelledAccuracyFallsBelowThatOfTheModelBefore
   EXPECT_NE(events.of<RolledBack>()[0].reason.find("rollback-window"), std::string::npos);
 }
 
+TEST(Learner, TellsEachTimeThatThereIsNothingToGoBackToAndGoesOn) {
+  const TemporaryFolder folder;
+  Events events;
+  const auto learner = started(learner_spec(folder), events);
+  for (size_t asked = 1; asked <= 2; ++asked) {
+    EXPECT_TRUE(learner->rollback());
+    learner->run_pending();
+    ASSERT_EQ(events.of<LearnerFailed>().size(), asked);
+    EXPECT_EQ(events.of<LearnerFailed>().back().error.code, ErrorCode::NotFound);
+    EXPECT_EQ(learner->status().state, LearnerState::Idle);
+  }
+}
+
 TEST(Learner, SeesWhatOthersDoAtTheHub) {
   const TemporaryFolder folder;
   Events events;
