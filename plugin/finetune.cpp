@@ -132,6 +132,7 @@ Status start(GstResnetVideoAnalyzer* analyzer) {
     const std::scoped_lock guard(state.lock);
     state.learner = state.streaming_learner;
   }
+  for (const Error& warning : state.streaming_learner->start_warnings()) post_warning(GST_ELEMENT(self), warning);
   hand_over_rules(self);  // what was set meanwhile
   return Status::success();
 }

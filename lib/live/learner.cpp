@@ -117,9 +117,16 @@ Result<std::unique_ptr<Learner>> Learner::create(LearnerSpec spec, Observer obse
   if (Status claimed = state->claim.take(spec.hub); !claimed) return claimed.error();
   if (const Result<ModelHub::Current> seeded = spec.hub->seed(spec.base_model_file, spec.load); !seeded)
     return seeded.error();
-  const auto note = [](const std::string& sentence) { log(LogLevel::Warning, "learner: " + sentence); };
-  GenerationFiles files(spec.checkpoint_dir, note);
-  if (Status resumed = resume_hub(*spec.hub, files); !resumed) return resumed.error();
+  // The store's later notes go to the log alone.
+  auto warnings = std::make_shared<std::vector<Error>>();
+  const auto note = [starting = std::weak_ptr(warnings)](LogLevel level, const std::string& sentence) {
+    log(level, "learner: " + sentence);
+    const auto list = starting.lock();
+    if (list && level == LogLevel::Warning) list->push_back({ErrorCode::Io, sentence, ""});
+  };
+  const auto warn = [&note](const std::string& sentence) { note(LogLevel::Warning, sentence); };
+  GenerationFiles files(spec.checkpoint_dir, warn);
+  if (Status resumed = resume_hub(*spec.hub, files, warn); !resumed) return resumed.error();
   const std::shared_ptr<const Snapshot> shown = spec.hub->current().snapshot;
   if (!shown) return Error{ErrorCode::NotFound, "there is no model to learn from", "name one with base-model-file"};
   Result<std::unique_ptr<ReplayStore>> store = ReplayStore::open(spec.store, note);
@@ -133,6 +140,8 @@ Result<std::unique_ptr<Learner>> Learner::create(LearnerSpec spec, Observer obse
       std::make_unique<LearnerLoop>(*state->shared, std::move(*store), std::move(*rehearsal), std::move(files));
   if (Status begun = state->loop->begin(); !begun) return begun.error();
   auto learner = std::unique_ptr<Learner>(new Learner(state));
+  learner->start_warnings_ = std::move(*warnings);
+  warnings.reset();
   if (!state->shared->spec.in_caller) learner->thread_ = std::thread([state] { state->run(); });
   return learner;
 }

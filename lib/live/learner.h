@@ -169,6 +169,8 @@ class Learner {
   void set_rules(const LearnerRules& rules);
   LearnerStatus status() const;
   uint64_t next_epoch() const;  // where a LabelTrack begins
+  // What create() lost or left out, of store and generations: for people.
+  const std::vector<Error>& start_warnings() const { return start_warnings_; }
 
   // Each is accepted (true) or not; the outcome is an event.
   bool train_now();
@@ -192,6 +194,7 @@ class Learner {
   struct State;
   explicit Learner(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;  // the thread holds it too
+  std::vector<Error> start_warnings_;
   std::thread thread_;
 };
 

@@ -17,8 +17,7 @@ Result<std::shared_ptr<const Model>> finished(const Contender& contender) {
 
 }  // namespace
 
-Status resume_hub(ModelHub& hub, const GenerationFiles& files) {
-  const auto note = [](const std::string& sentence) { log(LogLevel::Warning, "learner: " + sentence); };
+Status resume_hub(ModelHub& hub, const GenerationFiles& files, const GenerationFiles::Note& note) {
   const ModelHub::Current now = hub.current();
   // A hub that has seen more than its first model is alive: what it shows is newer than any file.
   if (now.generation > 1) return Status::success();

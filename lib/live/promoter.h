@@ -22,7 +22,7 @@ struct Contender {
 };
 
 // Makes the newest good generation current in a hub that shows its first model or none.
-Status resume_hub(ModelHub& hub, const GenerationFiles& files);
+Status resume_hub(ModelHub& hub, const GenerationFiles& files, const GenerationFiles::Note& note);
 
 // For the learner's thread. Looks at the hub rather than subscribing to it: a subscriber that needs no engine would
 // make a model current that no element can show.

@@ -17,6 +17,7 @@
 #include "live/holdout.h"
 #include "live/reservoir.h"
 #include "live/sample.h"
+#include "live/store_note.h"
 #include "resnetft/error.h"
 
 namespace resnetft {
@@ -55,11 +56,11 @@ struct StoreCounts {
 // class, because pictures that are gone weigh nothing. Reentrant, not thread-safe: the learner's thread owns it.
 class ReplayStore {
  public:
-  // `note` gets sentences for people, now and later: what was resumed, what was cut off, that writing failed, that it
-  // goes on. CorruptFile for a foreign file, Incompatible for another version (names both); Io; InvalidArgument where
-  // it is open already (flock). Without store_frames, pictures that an earlier run stored leave the disk.
-  static Result<std::unique_ptr<ReplayStore>> open(const ReplayStoreSpec& spec,
-                                                   const std::function<void(const std::string&)>& note);
+  // `note` gets sentences for people, now and later: what was resumed, what was cut off or deleted, that writing
+  // failed, that it goes on. CorruptFile for a foreign file, Incompatible for another version (names both); Io;
+  // InvalidArgument where it is open already (flock). Without store_frames, pictures that an earlier run stored leave
+  // the disk.
+  static Result<std::unique_ptr<ReplayStore>> open(const ReplayStoreSpec& spec, const StoreNote& note);
   ~ReplayStore();
 
   struct Added {

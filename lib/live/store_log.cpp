@@ -76,7 +76,7 @@ OpenFile::~OpenFile() {
   if (fd_ >= 0) close(fd_);
 }
 
-Result<std::unique_ptr<StoreLog>> StoreLog::open(const std::string& folder, const Note& note,
+Result<std::unique_ptr<StoreLog>> StoreLog::open(const std::string& folder, const StoreNote& note,
                                                  const std::function<bool(StoreRecord&&)>& apply) {
   Result<OpenFile> locked = lock_folder(folder);
   if (!locked) return locked.error();
@@ -99,14 +99,14 @@ Status StoreLog::open_file() {
   return Status::success();
 }
 
-Status StoreLog::load(const Note& note, const std::function<bool(StoreRecord&&)>& apply) {
+Status StoreLog::load(const StoreNote& note, const std::function<bool(StoreRecord&&)>& apply) {
   const Result<std::shared_ptr<const MappedFile>> file = MappedFile::open(path_);
   if (!file) return file.error();
   const std::span<const std::byte> bytes = (*file)->bytes();
   const Result<size_t> good = scan_store(bytes, path_, apply);
   if (!good) return good.error();
   if (*good == 0) {
-    note("'" + path_ + "' held nothing but the beginning of a header and was begun anew");
+    note(LogLevel::Warning, "'" + path_ + "' held nothing but the beginning of a header and was begun anew");
     return replace({});
   }
   if (Status status = open_file(); !status) return status;
@@ -114,12 +114,12 @@ Status StoreLog::load(const Note& note, const std::function<bool(StoreRecord&&)>
   return *good == bytes.size() ? Status::success() : cut_to(*good, bytes.size(), note);
 }
 
-Status StoreLog::cut_to(uint64_t good_bytes, uint64_t all_bytes, const Note& note) {
+Status StoreLog::cut_to(uint64_t good_bytes, uint64_t all_bytes, const StoreNote& note) {
   if (ftruncate(file_.fd(), static_cast<off_t>(good_bytes)) != 0) return io_error("cannot shorten", path_, errno);
   std::string text = "the last ";
   text.append(std::to_string(all_bytes - good_bytes)).append(" bytes of '").append(path_);
   text.append("' were cut short or damaged and were cut off; what lies before them is kept");
-  note(text);
+  note(LogLevel::Warning, text);
   return Status::success();
 }
 

@@ -34,7 +34,7 @@ using StorePtr = std::unique_ptr<ReplayStore>;
 
 // Notes come after open(), too: `notes` outlives the store.
 Result<StorePtr> open_store(const ReplayStoreSpec& spec, std::string& notes) {
-  return ReplayStore::open(spec, [&notes](const std::string& note) { notes.append(note).append("\n"); });
+  return ReplayStore::open(spec, [&notes](LogLevel, const std::string& note) { notes.append(note).append("\n"); });
 }
 
 TEST(StoreFile, TheChecksumIsCrc32c) {
