@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <vector>
 
@@ -111,7 +112,24 @@ Status StoreLog::load(const StoreNote& note, const std::function<bool(StoreRecor
   }
   if (Status status = open_file(); !status) return status;
   end_ = *good;
-  return *good == bytes.size() ? Status::success() : cut_to(*good, bytes.size(), note);
+  if (*good == bytes.size()) return Status::success();
+  // The first byte may begin a record that is whole and that `apply` did not take.
+  const std::span<const std::byte> behind = bytes.subspan(*good + 1);
+  if (const std::optional<size_t> next = find_record(behind))
+    if (Status kept = keep_apart(behind.subspan(*next), note); !kept) return kept;
+  return cut_to(*good, bytes.size(), note);
+}
+
+Status StoreLog::keep_apart(std::span<const std::byte> records, const StoreNote& note) const {
+  const std::string path = path_ + ".damaged";
+  const std::vector<std::byte> header = store_header();
+  const std::array<std::span<const std::byte>, 2> parts = {header, records};
+  if (Status written = write_file_atomically(path, parts); !written) return written;
+  std::string text = "what follows the damage in '";
+  text.append(path_).append("' is kept in '").append(path);
+  text.append("', which is a store under the name store.resnetft in a folder of its own");
+  note(LogLevel::Warning, text);
+  return Status::success();
 }
 
 Status StoreLog::cut_to(uint64_t good_bytes, uint64_t all_bytes, const StoreNote& note) {

@@ -39,8 +39,9 @@ class OpenFile {
 class StoreLog {
  public:
   // Makes the folder and the file where they are missing; else gives every good record to `apply` and cuts off what
-  // follows the last, with a note. InvalidArgument: in use, by another process or by this one (flock of the folder).
-  // Io; errors of scan_store(), after which the file is as it was.
+  // follows the last, with a note. Good records behind the damage go to store.resnetft.damaged, a store of its own.
+  // InvalidArgument: in use, by another process or by this one (flock of the folder). Io; errors of scan_store(), after
+  // which the file is as it was.
   static Result<std::unique_ptr<StoreLog>> open(const std::string& folder, const StoreNote& note,
                                                 const std::function<bool(StoreRecord&&)>& apply);
   ~StoreLog();
@@ -59,6 +60,7 @@ class StoreLog {
   Status open_file();
   bool names_open_file() const;
   Status load(const StoreNote& note, const std::function<bool(StoreRecord&&)>& apply);
+  Status keep_apart(std::span<const std::byte> records, const StoreNote& note) const;
   Status cut_to(uint64_t good_bytes, uint64_t all_bytes, const StoreNote& note);
 
   std::string path_;
