@@ -64,6 +64,15 @@ Status check(const LearnerSpec& spec) {
   return Status::success();
 }
 
+// Where a file was named, and what is shown instead does not come from it.
+std::optional<Error> unused_base(const std::string& base_model_file, const Model& base, const Model& shown) {
+  const std::string named = base_of_line(base), of_shown = base_of_line(shown);
+  if (base_model_file.empty() || named.empty() || of_shown.empty() || named == of_shown) return {};
+  std::string text = "base-model-file '" + base_model_file;
+  text.append("' is not used: checkpoint-dir goes on from '").append(shown.path()).append("', made from another model");
+  return Error{ErrorCode::Incompatible, std::move(text), "name another checkpoint-dir to begin with it"};
+}
+
 }  // namespace
 
 struct Learner::State {
@@ -115,8 +124,8 @@ Result<std::unique_ptr<Learner>> Learner::create(LearnerSpec spec, Observer obse
   if (Status good = check(spec); !good) return good.error();
   auto state = std::make_shared<State>();
   if (Status claimed = state->claim.take(spec.hub); !claimed) return claimed.error();
-  if (const Result<ModelHub::Current> seeded = spec.hub->seed(spec.base_model_file, spec.load); !seeded)
-    return seeded.error();
+  const Result<ModelHub::Current> seeded = spec.hub->seed(spec.base_model_file, spec.load);
+  if (!seeded) return seeded.error();
   // The store's later notes go to the log alone.
   auto warnings = std::make_shared<std::vector<Error>>();
   const auto note = [starting = std::weak_ptr(warnings)](LogLevel level, const std::string& sentence) {
@@ -129,6 +138,11 @@ Result<std::unique_ptr<Learner>> Learner::create(LearnerSpec spec, Observer obse
   if (Status resumed = resume_hub(*spec.hub, files, warn); !resumed) return resumed.error();
   const std::shared_ptr<const Snapshot> shown = spec.hub->current().snapshot;
   if (!shown) return Error{ErrorCode::NotFound, "there is no model to learn from", "name one with base-model-file"};
+  if (seeded->snapshot)
+    if (auto unused = unused_base(spec.base_model_file, seeded->snapshot->model(), shown->model())) {
+      log(LogLevel::Warning, "learner: " + to_string(*unused));
+      warnings->push_back(std::move(*unused));
+    }
   Result<std::unique_ptr<ReplayStore>> store = ReplayStore::open(spec.store, note);
   if (!store) return store.error();
   Result<Rehearsal> rehearsal = Rehearsal::open(spec.seed_dataset, spec.seed);

@@ -208,6 +208,7 @@ void LearnerLoop::offer_instant(const LinearHead& head, const LearnerRules& rule
   for (const Lesson& lesson : collector_.lessons(HoldoutSide::Train, head.labels)) samples.push_back(lesson.sample);
   Contender contender;
   contender.origin = {.parent_sha256 = parent_for_next(collector_.incumbent().snapshot->model()),
+                      .base_sha256 = base_of_line(collector_.incumbent().snapshot->model()),
                       .manifest = manifest_of(samples),
                       .candidate = kInstantHead,
                       .train_samples = samples.size(),

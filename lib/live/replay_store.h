@@ -48,13 +48,13 @@ struct StoreCounts {
 
 // The file: FOLDER/store.resnetft, version 1 (store_record.h), appended to; a snapshot of what is kept is written whole
 // (temporary file, rename) when the log has grown to twice of it. At open what is damaged is cut off with a note, and
-// so is what follows, which goes to store.resnetft.damaged. A kill of the process tears at most the record being
-// written; the disk is waited for (fdatasync) with the first record a second after the last time, by sync() and at the
-// end. Where the file cannot be written, the store goes on in memory: one note says so, the file keeps its last good
-// record, a snapshot is tried again after 1 s, then in ever longer steps of up to a minute, and a note says when it
-// succeeded. With the same calls a store that was closed and opened again decides as one that never was: exactly where
-// pictures are stored or none were given; else by count and class, because pictures that are gone weigh nothing.
-// Reentrant, not thread-safe: the learner's thread owns it.
+// what follows it goes to store.resnetft.damaged. A kill of the process tears at most the record being written; the
+// disk is waited for (fdatasync) with the first record a second after the last time, by sync() and at the end. Where
+// the file cannot be written, the store goes on in memory: one note says so, the file keeps its last good record, a
+// snapshot is tried again after 1 s, then in ever longer steps of up to a minute, and a note says when it succeeded.
+// With the same calls a store that was closed and opened again decides as one that never was: exactly where pictures
+// are stored or none were given; else by count and class, because pictures that are gone weigh nothing. Reentrant, not
+// thread-safe: the learner's thread owns it.
 class ReplayStore {
  public:
   // `note` gets sentences for people, now and later: what was resumed, what was cut off or deleted, that writing

@@ -77,6 +77,30 @@ TEST(LearnerFiles, TheNextStartGoesOnFromTheNewestGoodGeneration) {
     EXPECT_EQ(written.path, folder.file("generations/generation-3.safetensors"));
 }
 
+TEST(LearnerFiles, AnotherBaseThatIsLeftForTheGenerationsIsNamedAndTheSameOneIsNot) {
+  const TemporaryFolder folder;
+  LearnerSpec spec = spec_with_files(folder);
+  spec.rules.instant_head = InstantHeadKind::Lda;
+  {
+    Events events;
+    const auto learner = started(spec, events);
+    SceneStream stream;
+    teach(*learner, stream);
+  }
+  Events events;
+  spec.hub = ModelHub::acquire("");
+  EXPECT_TRUE(started(spec, events)->start_warnings().empty());
+  spec.hub = ModelHub::acquire("");
+  spec.base_model_file = folder.file("other.safetensors");
+  ASSERT_TRUE(save_model(*testing::centred_model(8, {"x", "y"}), spec.base_model_file).ok());
+  const auto learner = started(spec, events);
+  ASSERT_EQ(learner->start_warnings().size(), 1u);
+  const std::string warning = learner->start_warnings()[0].message;
+  EXPECT_NE(warning.find(spec.base_model_file), std::string::npos) << warning;
+  EXPECT_NE(warning.find(shown(*spec.hub)->path()), std::string::npos) << warning;
+  EXPECT_NE(shown(*spec.hub)->path().find("generation-"), std::string::npos);
+}
+
 TEST(LearnerFiles, WhatWasRolledBackDoesNotComeBackAtTheNextStart) {
   const TemporaryFolder folder;
   std::string base;
