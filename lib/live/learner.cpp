@@ -235,7 +235,7 @@ size_t Learner::label_range(std::string label, uint64_t from_ns, uint64_t to_ns)
   if (label.empty()) return 0;
   std::vector<Candidate> candidates;
   for (Candidate& candidate : state_->shared->ring.between(from_ns, to_ns))
-    candidates.push_back(own_copy(std::move(candidate), label, LabelSource::Range));
+    if (candidate.key.region == 0) candidates.push_back(own_copy(std::move(candidate), label, LabelSource::Range));
   const size_t count = candidates.size();
   const bool accepted = state_->shared->post([candidates = std::move(candidates)](LearnerLoop& loop) {
     loop.collect();  // what an earlier label made of them comes first

@@ -177,7 +177,7 @@ class Learner {
   bool cancel();
   bool promote();   // what promotion=ask waits with
   bool rollback();  // a generation that was rolled back is not promoted again from the same data
-  // How many candidates of the current epoch lie in [from, to].
+  // How many frames of the current epoch lie in [from, to]. Their regions keep the labels that they named themselves.
   size_t label_range(std::string label, uint64_t from_ns, uint64_t to_ns);
   bool answer(uint64_t request_id, std::string label);
   Status add_sample(const ImageView& image, std::string label);

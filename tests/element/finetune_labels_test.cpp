@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Where the labels of resnetfinetune come from, and which frames they hold for.
 #include <algorithm>
+#include <set>
 
 #include "finetune_harness.h"
 
@@ -216,6 +217,33 @@ TEST_F(FinetuneLabels, FramesThatPassedUnlabelledAreLabelledByTheirTimes) {
     EXPECT_GE(frame_index(message), 2U);
     EXPECT_LE(frame_index(message), 7U);
   }
+}
+
+TEST_F(FinetuneLabels, EachSourceIsRecordedAndALaterRangeLeavesRegionsAlone) {
+  FinetuneHarness harness(collecting({{"label-source", "property+event+roi"}}));
+  push(harness, true, 3);
+  harness.set("label", "p");
+  push(harness, true, 2);
+  label_from_pad(harness, "e");
+  for (const Color& color : {kRed, kGreen}) {
+    GstBuffer* buffer = rgb_frame(color, 32, 32, harness.next_index());
+    harness.skip_to(harness.next_index() + 1);
+    gst_buffer_add_video_region_of_interest_meta(buffer, "cup", 0, 0, 16, 16);
+    gst_buffer_unref(harness.process(buffer));
+  }
+  ASSERT_TRUE(add_sample(harness, kBlue, "given"));
+  std::multiset<std::string> sources;
+  for (const BusMessage& message : stored_samples(harness, 7))
+    sources.insert(source_of_sample(message) + " " + label_of_sample(message));
+  EXPECT_EQ(sources, (std::multiset<std::string>{"property p", "property p", "event e", "event e", "roi cup", "roi cup",
+                                                 "added given"}));
+  EXPECT_EQ(label_range(harness, "late", 0, GST_SECOND), 7U);
+  const std::vector<BusMessage> later = stored_samples(harness, 7);
+  EXPECT_EQ(later.size(), 7U);
+  for (const BusMessage& message : later)
+    EXPECT_EQ(source_of_sample(message) + " " + label_of_sample(message), "range late");
+  EXPECT_EQ(samples_of(harness.element(), "cup"), 2U);
+  EXPECT_EQ(samples_of(harness.element(), "late"), 7U);
 }
 
 TEST_F(FinetuneLabels, AnAddedSampleHasALabelAndNoPlaceInTheStream) {
