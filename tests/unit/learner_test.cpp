@@ -7,6 +7,7 @@
 #include <future>
 
 #include "tests/support/learner.h"
+#include "train/calibration.h"
 
 namespace resnetft {
 namespace {
@@ -48,6 +49,24 @@ TEST(Learner, ReplacesTheInstantHeadWhenAClassHasTwiceAsManySamplesAndThenEveryS
   stream.play(*learner, 4);  // a 16 b 16: at b's 1, 2, 4, 8, then a's 9 + 7 = 16, b's 16
   const auto promoted = events.of<Promoted>();
   EXPECT_EQ(promoted.size(), 6u);
+}
+
+// Two labels of five are wrong: what is sure of itself is wrong often enough to be told so.
+TEST(Learner, FitsTheTemperatureOfAnInstantHeadThatIsShownWithoutAGate) {
+  const TemporaryFolder folder;
+  Events events;
+  LearnerSpec spec = learner_spec(folder);
+  spec.rules.gate.min_samples = 1000;
+  const auto learner = started(spec, events);
+  SceneStream stream;
+  for (unsigned i = 0; i < 90 * SceneStream::kFramesPerBlock; ++i) {
+    const std::string truth = stream.label();
+    stream.offer(*learner, i % 5 < 2 ? std::string(truth == "a" ? "b" : "a") : truth);
+    learner->run_pending();
+  }
+  ASSERT_GE(learner->status().store.holdout, kMinCalibrationSamples);
+  EXPECT_FALSE(events.of<Promoted>().back().outcome);
+  EXPECT_NE(events.of<Promoted>().back().temperature, 1);
 }
 
 TEST(Learner, PromotesATrainedHeadThatWinsOnHeldOutTimeAndTellsEveryFigure) {
