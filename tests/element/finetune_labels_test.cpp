@@ -266,6 +266,22 @@ TEST_F(FinetuneLabels, WhatIsNoSampleOrNoLabelIsRefusedWithAWarningEach) {
   EXPECT_EQ(warnings_of(harness), 3U);
 }
 
+// An event cannot hold such a text: GStreamer leaves the field out.
+TEST_F(FinetuneLabels, ALabelThatIsNotUtf8IsRefusedWithAWarningEach) {
+  FinetuneHarness harness(collecting({{"label", "kept"}}));
+  constexpr const char* kLatin1 =
+      "Gr\xf6\xdf"
+      "e";
+  g_object_set(harness.element(), "label", kLatin1, nullptr);
+  gchar* label = nullptr;
+  g_object_get(harness.element(), "label", &label, nullptr);
+  EXPECT_STREQ(label, "kept");
+  g_free(label);
+  EXPECT_FALSE(add_sample(harness, kRed, kLatin1));
+  EXPECT_EQ(label_range(harness, kLatin1, 0, GST_SECOND), 0U);
+  EXPECT_EQ(warnings_of(harness), 3U);
+}
+
 TEST_F(FinetuneLabels, AnyTextIsALabel) {
   FinetuneHarness harness(collecting());
   for (const std::string& label : {std::string("two words"), std::string("\"quoted\", 'and' {braced}; \\"),
