@@ -314,6 +314,27 @@ TEST(Learner, RefusesUnknownLabelsWhereNewClassesAreNotAllowed) {
   EXPECT_EQ(events.of<SampleStored>().size(), 16u);
 }
 
+TEST(Learner, LeavesOutThreeOfFourFramesThatItIsSureOfWhereAskedTo) {
+  const TemporaryFolder folder;
+  Events events;
+  LearnerSpec spec = learner_spec(folder);
+  spec.rules.instant_head = InstantHeadKind::Off;
+  const auto learner = started(spec, events);
+  SceneStream stream;
+  stream.play(*learner, 24);
+  learner->train_now();
+  learner->run_pending();
+  ASSERT_EQ(events.of<Promoted>().size(), 1u);
+  const size_t before = events.of<SampleStored>().size();
+  LearnerRules rules = spec.rules;
+  rules.sample_policy = SamplePolicy::Uncertain;
+  learner->set_rules(rules);
+  stream.play(*learner, 24);
+  const uint64_t sure = learner->status().frames_sure;
+  EXPECT_GT(sure, 8u);
+  EXPECT_EQ(events.of<SampleStored>().size() - before + sure, 24 * SceneStream::kFramesPerBlock);
+}
+
 TEST(Learner, LabelsPicturesThatHavePassed) {
   const TemporaryFolder folder;
   Events events;
