@@ -116,6 +116,7 @@ Status start(GstResnetVideoAnalyzer* analyzer) {
       ModelSlot::open(state.hub.join(state.settings.text("model-instance-id")), std::move(*request), listener);
   if (!slot) return slot.error();
   state.streaming_slot = std::move(*slot);
+  state.missed_model = false;
   state.judge.reset();
   state.next_stats = std::chrono::steady_clock::now() + kStatsInterval;
   state.ask_about_overlay = true;

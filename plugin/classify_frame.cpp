@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "analytics.h"
 #include "classify_state.h"
@@ -149,6 +150,15 @@ void count_frame(StageStats& stats, const RegionRunner& runner, const FrameVerdi
   stats.time(Stage::Inference, runner.inference_ns());
 }
 
+FrameWork pass_without_model(GstResnetClassify* self) {
+  ClassifyState& state = *self->state;
+  if (std::exchange(state.missed_model, true)) return FrameWork::Passed;
+  const std::string id = state.settings.text("model-instance-id");
+  post_warning(GST_ELEMENT(self), {ErrorCode::NotFound, "frames pass unclassified until model '" + id + "' is there",
+                                   "name one with model-file, or see that a resnetfinetune of this id teaches one"});
+  return FrameWork::Passed;
+}
+
 void report_stats_when_due(GstResnetClassify* self) {
   if (Clock::now() < self->state->next_stats) return;
   self->state->next_stats = Clock::now() + kStatsInterval;
@@ -163,7 +173,7 @@ Result<FrameWork> classify_frame(GstResnetClassify* self, const VideoFrame& fram
   refresh_rules(state);
   state.stats.count(FrameCount::Frames);
   PreparedModel* model = state.streaming_slot->current();
-  if (!model) return FrameWork::Passed;
+  if (!model) return pass_without_model(self);
 
   const std::vector<FoundRegion> regions = regions_of(frame, state.rules);
   std::vector<JudgedRegion> judged;

@@ -39,6 +39,7 @@ struct ClassifyState {
   std::shared_ptr<ModelSlot> streaming_slot;
   FrameRules rules;
   uint64_t rules_version = 0;
+  bool missed_model = false;  // and said so
   FrameJudge judge;
   Overlay overlay;
   Overlay::Way overlay_way = Overlay::Way::Blend;

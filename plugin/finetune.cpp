@@ -34,8 +34,20 @@ void hand_over_rules(GstResnetFinetune* self) {
   if (refused) post_warning(GST_ELEMENT(self), *refused);
 }
 
+// A class's name goes into messages and files that have to be UTF-8.
+bool is_unusable_label(const GParamSpec* spec, const GValue* value) {
+  if (g_strcmp0(spec->name, "label") != 0) return false;
+  const gchar* label = g_value_get_string(value);
+  return label && !g_utf8_validate(label, -1, nullptr);
+}
+
 void set_property(GObject* object, guint id, const GValue* value, GParamSpec* spec) {
   auto* self = GST_RESNET_FINETUNE(object);
+  if (is_unusable_label(spec, value)) {
+    post_warning(GST_ELEMENT(self),
+                 {ErrorCode::InvalidArgument, "label: what is given is not UTF-8", "the label stays as it is"});
+    return;
+  }
   if (!self->state->settings.has(id)) {
     G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
     return;
@@ -132,6 +144,7 @@ Status start(GstResnetVideoAnalyzer* analyzer) {
     const std::scoped_lock guard(state.lock);
     state.learner = state.streaming_learner;
   }
+  for (const Error& warning : state.streaming_learner->start_warnings()) post_warning(GST_ELEMENT(self), warning);
   hand_over_rules(self);  // what was set meanwhile
   return Status::success();
 }

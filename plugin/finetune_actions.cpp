@@ -21,11 +21,13 @@ bool accepted(GstResnetFinetune* self, const Status& status) {
   return status.ok();
 }
 
-// None for an empty label, with a warning.
+// None for an empty label and for one that is not UTF-8, with a warning.
 std::optional<std::string> label_for(GstResnetFinetune* self, const char* action, const gchar* label) {
-  if (label && *label) return label;
+  const bool given = label && *label;
+  if (given && g_utf8_validate(label, -1, nullptr)) return label;
   post_warning(GST_ELEMENT(self),
-               {ErrorCode::InvalidArgument, std::string(action) + ": no label is given", "name the class"});
+               {ErrorCode::InvalidArgument,
+                std::string(action) + (given ? ": the label is not UTF-8" : ": no label is given"), "name the class"});
   return std::nullopt;
 }
 

@@ -140,7 +140,8 @@ FrameWork collect_frame(GstResnetFinetune* self, const VideoFrame& frame) {
   std::optional<uint64_t> running_time;
   if (GST_CLOCK_TIME_IS_VALID(frame.time.running_time)) running_time = frame.time.running_time;
   const LabelTrack::Frame tracked = collecting.track.frame(running_time);
-  if (!collecting.clock.due(tracked.held, collecting.rules.sample_interval)) return FrameWork::Passed;
+  SampleClock& clock = collecting.clocks[tracked.key.stream_id];
+  if (!clock.due(tracked.held, collecting.rules.sample_interval)) return FrameWork::Passed;
   const std::vector<Offer> offers = offers_of(collecting, frame, tracked.held);
   if (offers.empty()) return FrameWork::Passed;
   const Status status = offer_all(self, frame, tracked, offers);
@@ -151,13 +152,13 @@ FrameWork collect_frame(GstResnetFinetune* self, const VideoFrame& frame) {
 void reset_collecting(GstResnetFinetune* self, ResetReason reason, const std::string& stream_id) {
   Collecting& collecting = self->state->collecting;
   if (reason == ResetReason::Switched) return;
-  if (reason == ResetReason::StreamStart) collecting.track.start_stream(stream_id);
+  if (reason == ResetReason::StreamStart && !collecting.track.start_stream(stream_id)) return;
   if (reason == ResetReason::FlushStop) {
     collecting.track.flush();
     collecting.live_timelines.clear();
   }
   collecting.recorded.reset();
-  collecting.clock.reset();
+  collecting.clocks.clear();
   if (self->state->streaming_learner) self->state->streaming_learner->forget_candidates();
 }
 

@@ -29,8 +29,8 @@ struct Collecting {
   CollectRules rules;
   uint64_t rules_version = 0;
   LabelTrack track;
-  SampleClock clock;
-  std::optional<bool> recorded;  // the source can seek: one place has one stream time
+  std::optional<bool> recorded;               // the source can seek: one place has one stream time
+  std::map<std::string, SampleClock> clocks;  // by stream-id, since a stream began
   struct LiveTimeline {
     uint64_t epoch, last_ns;
   };

@@ -13,10 +13,10 @@ constexpr uint64_t kLongestGap_ns = 1'000'000'000;
 }  // namespace
 
 void AccuracyWatch::add(const SampleKey& key, bool correct, uint64_t window_ns) {
-  const bool follows = last_ && last_->stream_id == key.stream_id && last_->epoch == key.epoch &&
-                       key.running_time_ns > last_->running_time_ns;
-  if (follows) now_ns_ += std::min(key.running_time_ns - last_->running_time_ns, kLongestGap_ns);
-  last_ = key;
+  const bool same_epoch = last_ && last_->epoch == key.epoch;
+  const bool later = !same_epoch || key.running_time_ns > last_->running_time_ns;
+  if (same_epoch && later) now_ns_ += std::min(key.running_time_ns - last_->running_time_ns, kLongestGap_ns);
+  if (later) last_ = key;  // of streams that take turns one may lag behind
   window_.push_back({now_ns_, correct});
   while (window_.front().at_ns + window_ns < now_ns_) window_.pop_front();
 }

@@ -12,7 +12,7 @@
 
 namespace resnetft {
 
-// Windows are of labelled time: that between neighbouring samples of one stream, a gap counting as at most a second.
+// Windows are of labelled time: that between neighbouring samples of one epoch, a gap counting as at most a second.
 // Pure but for what it remembers; for one thread.
 class AccuracyWatch {
  public:

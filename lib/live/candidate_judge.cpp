@@ -28,21 +28,12 @@ std::vector<size_t> places_of(const LinearHead& head, const IdsByName& ids) {
   return places;
 }
 
-GateJudgement judged(const std::vector<size_t>& places, double temperature, const std::vector<float>& logits,
-                     size_t truth, uint64_t block) {
-  const std::vector<double> sure = confidences(logits, temperature);
+GateJudgement judged(const ModelAnswers& answers, size_t sample, double temperature, size_t truth, uint64_t block) {
+  const std::vector<double> sure = confidences(answers.logits[sample], temperature);
   GateJudgement judgement{.truth = truth, .block = block};
-  judgement.named = places[static_cast<size_t>(std::ranges::max_element(sure) - sure.begin())];
-  if (const auto own = std::ranges::find(places, truth); own != places.end())
-    judgement.truth_confidence = sure[static_cast<size_t>(own - places.begin())];
+  judgement.named = answers.places[static_cast<size_t>(std::ranges::max_element(sure) - sure.begin())];
+  if (const std::optional<size_t> own = answers.truths[sample]) judgement.truth_confidence = sure[*own];
   return judgement;
-}
-
-void keep_logits(LabelledLogits& kept, const std::vector<float>& logits, std::optional<size_t> truth) {
-  if (!truth) return;
-  kept.classes = logits.size();
-  kept.logits.insert(kept.logits.end(), logits.begin(), logits.end());
-  kept.truths.push_back(*truth);
 }
 
 }  // namespace
@@ -90,28 +81,50 @@ Result<std::optional<std::vector<float>>> SampleJudge::logits(const Lesson& less
   return from_picture(lesson);
 }
 
-Result<JudgedPair> judge_both(SampleJudge& incumbent, SampleJudge& candidate, std::span<const Lesson> lessons,
+Result<AnsweredPair> ask_both(SampleJudge& incumbent, SampleJudge& candidate, std::span<const Lesson> lessons,
                               const std::vector<GateClass>& classes, const std::function<bool()>& go_on) {
   const IdsByName ids = ids_of(classes);
-  const std::vector<size_t> old_places = places_of(incumbent.head(), ids),
-                            new_places = places_of(candidate.head(), ids);
-  const double old_temperature = incumbent.model().card().temperature,
-               new_temperature = candidate.model().card().temperature;
-  JudgedPair pair;
+  AnsweredPair pair;
+  pair.incumbent.places = places_of(incumbent.head(), ids);
+  pair.candidate.places = places_of(candidate.head(), ids);
   for (const Lesson& lesson : lessons) {
     if (!go_on()) return Error{ErrorCode::Cancelled, "judging was stopped", ""};
-    const Result<std::optional<std::vector<float>>> before = incumbent.logits(lesson);
+    Result<std::optional<std::vector<float>>> before = incumbent.logits(lesson);
     if (!before) return before.error();
-    const Result<std::optional<std::vector<float>>> after = candidate.logits(lesson);
+    Result<std::optional<std::vector<float>>> after = candidate.logits(lesson);
     if (!after) return after.error();
-    if (!*before || !*after) {
-      ++pair.left_out;
-      continue;
-    }
-    const size_t truth = ids.at(lesson.sample->label);
-    pair.incumbent.push_back(judged(old_places, old_temperature, **before, truth, lesson.sample->block));
-    pair.candidate.push_back(judged(new_places, new_temperature, **after, truth, lesson.sample->block));
-    keep_logits(pair.of_candidate, **after, candidate.head().find(lesson.sample->label));
+    if (!*before || !*after) continue;
+    const std::string& label = lesson.sample->label;
+    pair.truths.push_back(ids.at(label));
+    pair.blocks.push_back(lesson.sample->block);
+    pair.incumbent.logits.push_back(std::move(**before));
+    pair.incumbent.truths.push_back(incumbent.head().find(label));
+    pair.candidate.logits.push_back(std::move(**after));
+    pair.candidate.truths.push_back(candidate.head().find(label));
+  }
+  return pair;
+}
+
+FittedTemperature temperature_for(const ModelAnswers& answers, double old) {
+  LabelledLogits known;
+  for (size_t i = 0; i < answers.logits.size(); ++i) {
+    if (!answers.truths[i]) continue;
+    known.classes = answers.logits[i].size();
+    known.logits.insert(known.logits.end(), answers.logits[i].begin(), answers.logits[i].end());
+    known.truths.push_back(*answers.truths[i]);
+  }
+  if (known.truths.empty()) return {old, false};
+  const Calibration calibration = calibrate(known, old);
+  return {calibration.temperature, calibration.fitted};
+}
+
+JudgedPair judge_answers(const AnsweredPair& answers, const Temperatures& temperatures) {
+  JudgedPair pair;
+  for (size_t i = 0; i < answers.truths.size(); ++i) {
+    const size_t truth = answers.truths[i];
+    const uint64_t block = answers.blocks[i];
+    pair.incumbent.push_back(judged(answers.incumbent, i, temperatures.incumbent, truth, block));
+    pair.candidate.push_back(judged(answers.candidate, i, temperatures.candidate, truth, block));
   }
   return pair;
 }

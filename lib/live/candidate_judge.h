@@ -44,14 +44,36 @@ class SampleJudge {
   std::unique_ptr<FeatureMaker> maker_;  // made when it is needed: it costs an engine
 };
 
-struct JudgedPair {
-  std::vector<GateJudgement> incumbent, candidate;
-  LabelledLogits of_candidate;  // samples whose class it knows, to fit a temperature on
-  size_t left_out = 0;          // samples that one of the two cannot judge
+// What one model says of samples that both could judge.
+struct ModelAnswers {
+  std::vector<std::vector<float>> logits;
+  std::vector<std::optional<size_t>> truths;  // among the model's own classes
+  std::vector<size_t> places;                 // of these among the gate's
+};
+struct AnsweredPair {
+  ModelAnswers incumbent, candidate;
+  std::vector<size_t> truths;  // among the gate's classes
+  std::vector<uint64_t> blocks;
 };
 
-// `go_on` is asked after each sample: false ends in Cancelled. Labels of the lessons are among `classes`.
-Result<JudgedPair> judge_both(SampleJudge& incumbent, SampleJudge& candidate, std::span<const Lesson> lessons,
+// `go_on` is asked before each sample: false ends in Cancelled. Labels of the lessons are among `classes`. Samples that
+// one of the two cannot judge are left out.
+Result<AnsweredPair> ask_both(SampleJudge& incumbent, SampleJudge& candidate, std::span<const Lesson> lessons,
                               const std::vector<GateClass>& classes, const std::function<bool()>& go_on);
+
+// By calibrate() on samples whose class the model knows; `old` where that is too little.
+struct FittedTemperature {
+  double value;
+  bool fitted;
+};
+FittedTemperature temperature_for(const ModelAnswers& answers, double old);
+
+struct Temperatures {
+  double incumbent, candidate;
+};
+struct JudgedPair {
+  std::vector<GateJudgement> incumbent, candidate;
+};
+JudgedPair judge_answers(const AnsweredPair& answers, const Temperatures& temperatures);
 
 }  // namespace resnetft

@@ -52,19 +52,10 @@ uint64_t slot_bytes(const CandidateRingSpec& spec) {
   return uint64_t{3} * static_cast<uint64_t>(std::max(spec.width, 1)) * static_cast<uint64_t>(std::max(spec.height, 1));
 }
 
-struct Lent {
-  uint64_t number;  // its slot's
-  Candidate candidate;
-};
-
-std::vector<Candidate> oldest_first(std::vector<Lent> lent) {
-  std::ranges::sort(lent, {}, &Lent::number);
-  std::vector<Candidate> candidates;
-  for (Lent& one : lent) candidates.push_back(std::move(one.candidate));
-  return candidates;
+std::vector<Candidate> oldest_first(std::vector<Candidate> lent) {
+  std::ranges::sort(lent, {}, &Candidate::number);
+  return lent;
 }
-
-bool same_epoch(const SampleKey& a, const SampleKey& b) { return a.epoch == b.epoch && a.stream_id == b.stream_id; }
 
 }  // namespace
 
@@ -79,13 +70,13 @@ struct CandidateRing::State {
   const std::shared_ptr<Slots> slots;
   std::atomic<uint64_t> without_slot = 0;
   std::atomic<uint64_t> clock_ns = 0;     // time that has passed in all epochs together
-  std::atomic<uint64_t> epoch_begin = 1;  // number of the first of the newest epoch of the newest stream
+  std::atomic<uint64_t> epoch_begin = 1;  // number of the first of the newest epoch
   std::atomic<uint64_t> cleared = 0;      // number of the last that clear() forgot
 
   // Of the streaming thread.
   Reduction reduction;
-  std::list<Slot*> order;  // the one to be used next first
-  SampleKey newest;
+  std::list<Slot*> order;             // the one to be used next first
+  uint64_t epoch = 0, latest_ns = 0;  // the newest, and its latest running time, of whatever stream
   uint64_t last_number = 0;
 
   explicit State(const CandidateRingSpec& ring_spec)
@@ -99,11 +90,15 @@ struct CandidateRing::State {
   }
 
   void advance(const SampleKey& key) {
-    if (!same_epoch(key, newest))
+    if (key.epoch != epoch) {
       epoch_begin = last_number + 1;
-    else if (key.running_time_ns > newest.running_time_ns)
-      clock_ns += key.running_time_ns - newest.running_time_ns;
-    newest = key;
+      epoch = key.epoch;
+    } else if (key.running_time_ns > latest_ns) {
+      clock_ns += key.running_time_ns - latest_ns;
+    } else {
+      return;  // of a stream that lags behind another
+    }
+    latest_ns = key.running_time_ns;
   }
 
   // Of a slot that is held, as is lend().
@@ -115,14 +110,14 @@ struct CandidateRing::State {
   Candidate lend(Slot& slot) const {
     const auto let_go = [owner = slots, &slot](const SmallPicture*) { slot.let_go(); };
     SmallPicturePtr picture(&slot.picture, let_go);
-    return {slot.key, slot.place, slot.held, std::move(picture)};
+    return {slot.key, slot.place, slot.held, std::move(picture), slot.number};
   }
 
   // Nothing where the slot is being filled or `wanted`, which is asked while the slot is held, says no.
   template <typename Wanted>
-  std::optional<Lent> lend_if(Slot& slot, const Wanted& wanted) const {
+  std::optional<Candidate> lend_if(Slot& slot, const Wanted& wanted) const {
     if (!slot.hold()) return std::nullopt;
-    if (wanted(slot)) return Lent{slot.number, lend(slot)};
+    if (wanted(slot)) return lend(slot);
     slot.let_go();
     return std::nullopt;
   }
@@ -158,7 +153,7 @@ Result<CandidateRing::Put> CandidateRing::put(const ImageView& image, const Samp
 }
 
 std::vector<Candidate> CandidateRing::take_labelled() {
-  std::vector<Lent> taken;
+  std::vector<Candidate> taken;
   for (Slot& slot : *state_->slots) {
     if (!slot.waits) continue;  // as nearly all: not worth a hold
     auto lent = state_->lend_if(slot, [](Slot& held) { return held.waits.exchange(false, std::memory_order_relaxed); });
@@ -172,7 +167,7 @@ std::vector<Candidate> CandidateRing::between(uint64_t from_ns, uint64_t to_ns) 
     return from_ns <= slot.key.running_time_ns && slot.key.running_time_ns <= to_ns &&
            slot.number >= state_->epoch_begin && state_->is_remembered(slot);
   };
-  std::vector<Lent> found;
+  std::vector<Candidate> found;
   for (Slot& slot : *state_->slots)
     if (auto lent = state_->lend_if(slot, is_inside)) found.push_back(std::move(*lent));
   return oldest_first(std::move(found));
@@ -181,7 +176,7 @@ std::vector<Candidate> CandidateRing::between(uint64_t from_ns, uint64_t to_ns) 
 std::optional<Candidate> CandidateRing::find(const SampleKey& key) const {
   const auto is_it = [&](const Slot& slot) { return slot.key == key && state_->is_remembered(slot); };
   for (Slot& slot : *state_->slots)
-    if (auto lent = state_->lend_if(slot, is_it)) return std::move(lent->candidate);
+    if (auto lent = state_->lend_if(slot, is_it)) return lent;
   return std::nullopt;
 }
 

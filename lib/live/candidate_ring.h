@@ -30,6 +30,7 @@ struct Candidate {
   Place place;
   HeldLabel held;
   SmallPicturePtr picture;
+  uint64_t number = 0;  // later ones have higher ones
 };
 
 // For a model that looks at `spec`: slots of kept_size(), so that the kept picture under `spec` is to the model what
@@ -53,7 +54,7 @@ class CandidateRing {
   // The candidates with a label that nobody has taken yet, oldest first; they stay in the ring.
   std::vector<Candidate> take_labelled();
 
-  // Of the newest epoch of the newest stream, from <= running time <= to. Oldest first.
+  // Of the newest epoch, from <= running time <= to. Oldest first.
   std::vector<Candidate> between(uint64_t from_ns, uint64_t to_ns) const;
   std::optional<Candidate> find(const SampleKey& key) const;
 

@@ -230,14 +230,13 @@ void Collector::ask_for_labels() {
   if (shared_.rules().sample_policy != SamplePolicy::Uncertain) return;
   shared_.drop_expired_requests();
   // Keys first: pictures that are held keep the ring from using their slots.
-  std::vector<SampleKey> keys;
-  for (const Candidate& candidate : shared_.ring.between(0, UINT64_MAX)) {
-    const bool same = candidate.key.stream_id == last_looked_.stream_id && candidate.key.epoch == last_looked_.epoch;
-    if ((!same || candidate.key > last_looked_) && candidate.held.label.empty()) keys.push_back(candidate.key);
-  }
-  for (const SampleKey& key : keys) {
+  std::vector<std::pair<uint64_t, SampleKey>> unseen;
+  for (const Candidate& candidate : shared_.ring.between(0, UINT64_MAX))
+    if (candidate.number > last_looked_ && candidate.held.label.empty())
+      unseen.emplace_back(candidate.number, candidate.key);
+  for (const auto& [number, key] : unseen) {
     if (shared_.is_stopping() || !shared_.may_request()) return;
-    last_looked_ = key;
+    last_looked_ = number;
     if (const std::optional<Candidate> candidate = shared_.ring.find(key)) request_label(*candidate);
   }
 }

@@ -93,7 +93,7 @@ class Collector {
   std::map<std::string, uint64_t> instant_samples_;  // of each class, since the learner began
   uint64_t since_instant_ = 0;
 
-  SampleKey last_looked_;
+  uint64_t last_looked_ = 0;  // the number of a candidate
 };
 
 }  // namespace resnetft

@@ -56,6 +56,7 @@ std::string text_field(const Json& json, const char* name) {
 std::string origin_to_json(const Origin& origin) {
   Json json;
   json["parent"] = origin.parent_sha256;
+  json["base"] = origin.base_sha256;
   json["manifest"] = origin.manifest;
   json["candidate"] = origin.candidate;
   json["samples"] = {{"training", origin.train_samples}, {"holdout", origin.holdout_samples}};
@@ -69,7 +70,18 @@ std::string origin_to_json(const Origin& origin) {
 Ancestry ancestry_of(const ModelCard& card) {
   const Json json = Json::parse(card.provenance_json, nullptr, false);
   if (!json.is_object()) return {};
-  return {text_field(json, "parent"), text_field(json, "manifest"), text_field(json, "candidate")};
+  return {text_field(json, "parent"), text_field(json, "base"), text_field(json, "manifest"),
+          text_field(json, "candidate")};
+}
+
+std::string parent_for_next(const Model& base) {
+  const Ancestry ancestry = ancestry_of(base.card());
+  return ancestry.candidate == kInstantHead ? ancestry.parent_sha256 : base.sha256();
+}
+
+std::string base_of_line(const Model& model) {
+  const Ancestry ancestry = ancestry_of(model.card());
+  return ancestry.candidate.empty() ? model.sha256() : ancestry.base_sha256;
 }
 
 GenerationFiles::GenerationFiles(std::string folder, const Note& note) : folder_(std::move(folder)) {

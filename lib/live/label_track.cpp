@@ -18,19 +18,20 @@ bool replaces(LabelSource earlier, LabelSource later) {
 
 void LabelTrack::begin_epoch() {
   ++epoch_;
-  last_ns_.reset();
-  last_given_ns_.reset();
-  changes_.clear();
+  for (auto& [id, stream] : streams_) stream = {};
 }
 
-void LabelTrack::start_stream(std::string stream_id) {
-  stream_id_ = std::move(stream_id);
-  flush();
+bool LabelTrack::start_stream(const std::string& stream_id) {
+  stream_id_ = stream_id;
+  if (!streams_.try_emplace(stream_id).second) return false;
+  begin_epoch();
+  event_.clear();
+  return true;
 }
 
 void LabelTrack::flush() {
-  begin_epoch();
-  event_.clear();
+  streams_.clear();
+  start_stream(std::string(stream_id_));
 }
 
 HeldLabel LabelTrack::now() const {
@@ -40,20 +41,24 @@ HeldLabel LabelTrack::now() const {
 }
 
 LabelTrack::Frame LabelTrack::frame(std::optional<uint64_t> running_time_ns) {
-  if (running_time_ns && last_given_ns_ && *running_time_ns < *last_given_ns_) begin_epoch();
-  if (running_time_ns) last_given_ns_ = running_time_ns;
-  const uint64_t after_last = last_ns_ ? *last_ns_ + 1 : 0;
+  Stream& stream = streams_[stream_id_];
+  if (running_time_ns && stream.last_given_ns && *running_time_ns < *stream.last_given_ns) begin_epoch();
+  if (running_time_ns) stream.last_given_ns = running_time_ns;
+  const uint64_t after_last = stream.last_ns ? *stream.last_ns + 1 : 0;
   const uint64_t time = std::max(running_time_ns.value_or(after_last), after_last);
-  last_ns_ = time;
+  stream.last_ns = time;
   const HeldLabel held = now();
-  if (changes_.empty() || changes_.back().held != held) changes_.push_back({time, held});
-  if (changes_.size() > kChangesKept) changes_.pop_front();
+  if (stream.changes.empty() || stream.changes.back().held != held) stream.changes.push_back({time, held});
+  if (stream.changes.size() > kChangesKept) stream.changes.pop_front();
   return {{stream_id_, epoch_, time, 0}, held};
 }
 
 HeldLabel LabelTrack::at(uint64_t running_time_ns) const {
-  const auto after = std::ranges::upper_bound(changes_, running_time_ns, {}, &Change::from_ns);
-  return after == changes_.begin() ? HeldLabel() : std::prev(after)->held;
+  const auto stream = streams_.find(stream_id_);
+  if (stream == streams_.end()) return {};
+  const std::deque<Change>& changes = stream->second.changes;
+  const auto after = std::ranges::upper_bound(changes, running_time_ns, {}, &Change::from_ns);
+  return after == changes.begin() ? HeldLabel() : std::prev(after)->held;
 }
 
 HeldLabel LabelTrack::region(const std::string& roi_label) const {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -29,8 +30,8 @@ struct LabelSources {
   bool roi = false;
 };
 
-// Which picture a sample is. A flushing seek restarts running time, so the flush epoch belongs to it; streams that
-// restart under the same name get a new epoch too. `region`: 0 for the whole frame, else one above the region's index.
+// Which picture a sample is. A flushing seek restarts running time, so the flush epoch belongs to it; a stream whose
+// time goes back gets a new epoch too. `region`: 0 for the whole frame, else one above the region's index.
 struct SampleKey {
   std::string stream_id;
   uint64_t epoch = 0;
@@ -43,15 +44,17 @@ struct SampleKey {
 // of the others only one that is at least as strong.
 bool replaces(LabelSource earlier, LabelSource later);
 
-// Follows one stream: what is set takes effect with the next frame. Reentrant, not thread-safe.
+// Follows a stream, or several that take turns: what is set takes effect with the next frame. Reentrant, not
+// thread-safe.
 class LabelTrack {
  public:
   // `first_epoch`: above every epoch of the store, so that no two runs share a key.
   explicit LabelTrack(uint64_t first_epoch = 0) : epoch_(first_epoch) {}
 
   void allow(LabelSources sources) { sources_ = sources; }
-  // STREAM_START and FLUSH_STOP: the event's label ends, the epoch changes, the property's label stays.
-  void start_stream(std::string stream_id);
+  // STREAM_START and FLUSH_STOP: the event's label ends, the epoch changes, the property's label stays. False: the
+  // stream has been here since the last flush and comes back (behind a funnel streams take turns), and all goes on.
+  bool start_stream(const std::string& stream_id);
   void flush();
 
   // "" ends the label.
@@ -63,15 +66,15 @@ class LabelTrack {
     HeldLabel held;
   };
   // The next frame of the stream, and the label that holds for the whole of it. A frame without a time, or with that of
-  // the frame before, is a nanosecond later than that one. A time that jumps back begins an epoch: no two frames share
-  // a key.
+  // the frame before, is a nanosecond later than that one. A time that jumps back in its stream begins an epoch: no two
+  // frames share a key.
   Frame frame(std::optional<uint64_t> running_time_ns);
 
   // What the next frame's label will be.
   HeldLabel now() const;
 
-  // The label that held for a frame of the current epoch at or before that instant; none before the first frame. Of
-  // changes older than kChangesKept only the last is known.
+  // The label that held for a frame of the stream in the current epoch at or before that instant; none before the first
+  // frame. Of changes older than kChangesKept only the last is known.
   HeldLabel at(uint64_t running_time_ns) const;
 
   // For a region that names itself `roi_label`: that, where regions count; a frame's label is never a region's.
@@ -87,15 +90,18 @@ class LabelTrack {
     uint64_t from_ns;
     HeldLabel held;
   };
+  struct Stream {                           // in the current epoch
+    std::optional<uint64_t> last_ns;        // of the last key
+    std::optional<uint64_t> last_given_ns;  // of the last frame that had a time
+    std::deque<Change> changes;             // by time
+  };
   void begin_epoch();
 
   LabelSources sources_;
   std::string stream_id_;
   uint64_t epoch_;
   std::string property_, event_;
-  std::optional<uint64_t> last_ns_;        // of the last key
-  std::optional<uint64_t> last_given_ns_;  // of the last frame that had a time
-  std::deque<Change> changes_;             // of the current epoch, by time
+  std::map<std::string, Stream> streams_;  // that were here since the last flush
 };
 
 }  // namespace resnetft

@@ -65,6 +65,15 @@ Status check(const LearnerSpec& spec) {
   return Status::success();
 }
 
+// Where a file was named, and what is shown instead does not come from it.
+std::optional<Error> unused_base(const std::string& base_model_file, const Model& base, const Model& shown) {
+  const std::string named = base_of_line(base), of_shown = base_of_line(shown);
+  if (base_model_file.empty() || named.empty() || of_shown.empty() || named == of_shown) return {};
+  std::string text = "base-model-file '" + base_model_file;
+  text.append("' is not used: checkpoint-dir goes on from '").append(shown.path()).append("', made from another model");
+  return Error{ErrorCode::Incompatible, std::move(text), "name another checkpoint-dir to begin with it"};
+}
+
 }  // namespace
 
 struct Learner::State {
@@ -116,13 +125,25 @@ Result<std::unique_ptr<Learner>> Learner::create(LearnerSpec spec, Observer obse
   if (Status good = check(spec); !good) return good.error();
   auto state = std::make_shared<State>();
   if (Status claimed = state->claim.take(spec.hub); !claimed) return claimed.error();
-  if (const Result<ModelHub::Current> seeded = spec.hub->seed(spec.base_model_file, spec.load); !seeded)
-    return seeded.error();
-  const auto note = [](const std::string& sentence) { log(LogLevel::Warning, "learner: " + sentence); };
-  GenerationFiles files(spec.checkpoint_dir, note);
-  if (Status resumed = resume_hub(*spec.hub, files); !resumed) return resumed.error();
+  const Result<ModelHub::Current> seeded = spec.hub->seed(spec.base_model_file, spec.load);
+  if (!seeded) return seeded.error();
+  // The store's later notes go to the log alone.
+  auto warnings = std::make_shared<std::vector<Error>>();
+  const auto note = [starting = std::weak_ptr(warnings)](LogLevel level, const std::string& sentence) {
+    log(level, "learner: " + sentence);
+    const auto list = starting.lock();
+    if (list && level == LogLevel::Warning) list->push_back({ErrorCode::Io, sentence, ""});
+  };
+  const auto warn = [&note](const std::string& sentence) { note(LogLevel::Warning, sentence); };
+  GenerationFiles files(spec.checkpoint_dir, warn);
+  if (Status resumed = resume_hub(*spec.hub, files, warn); !resumed) return resumed.error();
   const std::shared_ptr<const Snapshot> shown = spec.hub->current().snapshot;
   if (!shown) return Error{ErrorCode::NotFound, "there is no model to learn from", "name one with base-model-file"};
+  if (seeded->snapshot)
+    if (auto unused = unused_base(spec.base_model_file, seeded->snapshot->model(), shown->model())) {
+      log(LogLevel::Warning, "learner: " + to_string(*unused));
+      warnings->push_back(std::move(*unused));
+    }
   Result<std::unique_ptr<ReplayStore>> store = ReplayStore::open(spec.store, note);
   if (!store) return store.error();
   Result<Rehearsal> rehearsal = Rehearsal::open(spec.seed_dataset, spec.seed);
@@ -136,6 +157,8 @@ Result<std::unique_ptr<Learner>> Learner::create(LearnerSpec spec, Observer obse
       std::make_unique<LearnerLoop>(*state->shared, std::move(*store), std::move(*rehearsal), std::move(files));
   if (Status begun = state->loop->begin(); !begun) return begun.error();
   auto learner = std::unique_ptr<Learner>(new Learner(state));
+  learner->start_warnings_ = std::move(*warnings);
+  warnings.reset();
   if (!state->shared->spec.in_caller) learner->thread_ = std::thread([state] { state->run(); });
   return learner;
 }
@@ -215,7 +238,7 @@ size_t Learner::label_range(std::string label, uint64_t from_ns, uint64_t to_ns)
   if (label.empty()) return 0;
   std::vector<Candidate> candidates;
   for (Candidate& candidate : state_->shared->ring.between(from_ns, to_ns))
-    candidates.push_back(own_copy(std::move(candidate), label, LabelSource::Range));
+    if (candidate.key.region == 0) candidates.push_back(own_copy(std::move(candidate), label, LabelSource::Range));
   const size_t count = candidates.size();
   const bool accepted = state_->shared->post([candidates = std::move(candidates)](LearnerLoop& loop) {
     loop.collect();  // what an earlier label made of them comes first

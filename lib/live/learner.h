@@ -169,13 +169,15 @@ class Learner {
   void set_rules(const LearnerRules& rules);
   LearnerStatus status() const;
   uint64_t next_epoch() const;  // where a LabelTrack begins
+  // What create() lost or left out, of store and generations: for people.
+  const std::vector<Error>& start_warnings() const { return start_warnings_; }
 
   // Each is accepted (true) or not; the outcome is an event.
   bool train_now();
   bool cancel();
   bool promote();   // what promotion=ask waits with
   bool rollback();  // a generation that was rolled back is not promoted again from the same data
-  // How many candidates of the current epoch lie in [from, to].
+  // How many frames of the current epoch lie in [from, to]. Their regions keep the labels that they named themselves.
   size_t label_range(std::string label, uint64_t from_ns, uint64_t to_ns);
   bool answer(uint64_t request_id, std::string label);
   Status add_sample(const ImageView& image, std::string label);
@@ -192,6 +194,7 @@ class Learner {
   struct State;
   explicit Learner(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;  // the thread holds it too
+  std::vector<Error> start_warnings_;
   std::thread thread_;
 };
 

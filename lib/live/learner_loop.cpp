@@ -152,7 +152,13 @@ void LearnerLoop::roll_back(const std::string& reason) {
   if (Status seen = promoter_.look_at_hub(); !seen) shared_.fail(seen.error());
   pending_.reset();
   waiting_.reset();
-  if (const Status status = promoter_.roll_back(reason); !status) shared_.fail(status.error());
+  const Status status = promoter_.roll_back(reason);
+  if (status) return;
+  // Nothing to go back to: no fault of the learner's, and each who asks is told.
+  if (status.error().code == ErrorCode::NotFound)
+    shared_.tell(LearnerFailed{status.error()});
+  else
+    shared_.fail(status.error());
 }
 
 void LearnerLoop::promote_pending() {
@@ -201,7 +207,8 @@ void LearnerLoop::offer_instant(const LinearHead& head, const LearnerRules& rule
   std::vector<SamplePtr> samples;
   for (const Lesson& lesson : collector_.lessons(HoldoutSide::Train, head.labels)) samples.push_back(lesson.sample);
   Contender contender;
-  contender.origin = {.parent_sha256 = collector_.incumbent().snapshot->model().sha256(),
+  contender.origin = {.parent_sha256 = parent_for_next(collector_.incumbent().snapshot->model()),
+                      .base_sha256 = base_of_line(collector_.incumbent().snapshot->model()),
                       .manifest = manifest_of(samples),
                       .candidate = kInstantHead,
                       .train_samples = samples.size(),
@@ -215,6 +222,7 @@ void LearnerLoop::offer_instant(const LinearHead& head, const LearnerRules& rule
   contender.snapshot = Snapshot::create(*model);
   contender.feature_origin = collector_.feature_origin();
   if (gated) return judge_instant(std::move(contender), rules);
+  contender.temperature = held_out_temperature(head);
   if (rules.promotion == Promotion::Ask) {
     GateOutcome outcome;
     outcome.samples = held_out;
@@ -225,6 +233,15 @@ void LearnerLoop::offer_instant(const LinearHead& head, const LearnerRules& rule
   }
   if (const Status promoted = promoter_.promote(contender); !promoted) return shared_.fail(promoted.error());
   shared_.clear_failure();
+}
+
+double LearnerLoop::held_out_temperature(const LinearHead& head) const {
+  ModelAnswers answers;
+  for (const Lesson& lesson : collector_.lessons(HoldoutSide::Holdout, head.labels)) {
+    answers.logits.push_back(head.logits(lesson.sample->feature));
+    answers.truths.push_back(head.find(lesson.sample->label));
+  }
+  return temperature_for(answers, 1).value;
 }
 
 // Tells of a verdict only where it is another than the last one: it is asked after every few samples.
@@ -264,16 +281,24 @@ Result<GateOutcome> LearnerLoop::judge(Contender& contender, const LearnerRules&
   std::vector<GateClass> classes;
   for (const std::string& label : labels) classes.push_back({label, incumbent->head().find(label).has_value()});
   const auto go_on = [&] { return pause(); };
-  Result<JudgedPair> live =
-      judge_both(*incumbent, *candidate, collector_.lessons(HoldoutSide::Holdout, labels), classes, go_on);
+  const Result<AnsweredPair> live =
+      ask_both(*incumbent, *candidate, collector_.lessons(HoldoutSide::Holdout, labels), classes, go_on);
   if (!live) return live.error();
-  Result<JudgedPair> rehearsed =
-      judge_both(*incumbent, *candidate, collector_.rehearsed(HoldoutSide::Holdout, labels), classes, go_on);
+  const Result<AnsweredPair> rehearsed =
+      ask_both(*incumbent, *candidate, collector_.rehearsed(HoldoutSide::Holdout, labels), classes, go_on);
   if (!rehearsed) return rehearsed.error();
-  if (!live->of_candidate.truths.empty())
-    contender.temperature = calibrate(live->of_candidate, contender.snapshot->model().card().temperature).temperature;
-  Result<GateOutcome> outcome = judge_candidate({live->incumbent, live->candidate},
-                                                {rehearsed->incumbent, rehearsed->candidate}, classes, rules.gate);
+  const double old_incumbent = incumbent->model().card().temperature;
+  const double old_candidate = candidate->model().card().temperature;
+  const FittedTemperature of_incumbent = temperature_for(live->incumbent, old_incumbent);
+  const FittedTemperature of_candidate = temperature_for(live->candidate, old_candidate);
+  contender.temperature = of_candidate.value;
+  // By their losses, models compare only where both were fitted to the same samples, or none was.
+  const bool both_fitted = of_incumbent.fitted && of_candidate.fitted;
+  const Temperatures temperatures =
+      both_fitted ? Temperatures{of_incumbent.value, of_candidate.value} : Temperatures{old_incumbent, old_candidate};
+  const JudgedPair held_out = judge_answers(*live, temperatures), old_lessons = judge_answers(*rehearsed, temperatures);
+  Result<GateOutcome> outcome = judge_candidate({held_out.incumbent, held_out.candidate},
+                                                {old_lessons.incumbent, old_lessons.candidate}, classes, rules.gate);
   if (!outcome) return outcome;
   contender.origin.outcome = *outcome;
   contender.origin.holdout_samples = outcome->samples;

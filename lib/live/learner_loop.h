@@ -57,6 +57,7 @@ class LearnerLoop {
   void offer_instant(const LinearHead& head, const LearnerRules& rules);
   void judge_instant(Contender contender, const LearnerRules& rules);
   size_t holdout_samples() const;
+  double held_out_temperature(const LinearHead& head) const;
 
   bool wants_run(const LearnerRules& rules);
   void run(const LearnerRules& rules);

@@ -195,7 +195,8 @@ Result<Contender> LearnerLoop::contender_of(const TrainingPlan& plan, const std:
   contender.snapshot = Snapshot::create(model);
   contender.feature_origin = std::move(*origin);
   contender.temperature = model->card().temperature;
-  contender.origin = {.parent_sha256 = plan.base->sha256(),
+  contender.origin = {.parent_sha256 = parent_for_next(*plan.base),
+                      .base_sha256 = base_of_line(*plan.base),
                       .manifest = plan.manifest,
                       .candidate = trainable_name(plan.recipe.trainable),
                       .train_samples = plan.train.size(),

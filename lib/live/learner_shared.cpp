@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <system_error>
 
 #include "base/log.h"
@@ -53,10 +54,13 @@ void LearnerShared::call_out(const std::function<void()>& call) {
     if (silent_) return;
     observing_ = std::this_thread::get_id();
   }
+  const auto done = [this](void*) {
+    const std::scoped_lock guard(observer_lock_);
+    observing_ = {};
+    observer_done_.notify_all();
+  };
+  const std::unique_ptr<void, decltype(done)> at_the_end(this, done);  // also where the call throws
   call();
-  const std::scoped_lock guard(observer_lock_);
-  observing_ = {};
-  observer_done_.notify_all();
 }
 
 bool LearnerShared::silence(std::chrono::steady_clock::time_point deadline) {

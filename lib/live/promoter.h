@@ -12,8 +12,6 @@
 
 namespace resnetft {
 
-inline constexpr const char* kInstantHead = "instant-head";
-
 // A model that may take over.
 struct Contender {
   uint64_t run = 0;  // 0: the instant head
@@ -24,7 +22,7 @@ struct Contender {
 };
 
 // Makes the newest good generation current in a hub that shows its first model or none.
-Status resume_hub(ModelHub& hub, const GenerationFiles& files);
+Status resume_hub(ModelHub& hub, const GenerationFiles& files, const GenerationFiles::Note& note);
 
 // For the learner's thread. Looks at the hub rather than subscribing to it: a subscriber that needs no engine would
 // make a model current that no element can show.
@@ -43,14 +41,16 @@ class Promoter {
   bool refuses(const std::string& manifest) const { return files_.refuses(manifest); }
 
  private:
-  Result<std::shared_ptr<const Model>> finished(const Contender& contender) const;
   void follow(const ModelHub::Current& now, bool held_against_the_old);
+  Status went_back(const ModelHub::Current& now, const std::string& reason);
+  Status keep(const ModelHub::Current& now);
 
   LearnerShared& shared_;
   Collector& collector_;
   GenerationFiles files_;
-  std::string instant_file_;         // of the generation that is shown, where that is an instant head of ours
-  std::set<std::string> was_shown_;  // SHA-256
+  std::string instant_file_;            // of the generation that is shown, where that is an instant head of ours
+  std::set<std::string> was_shown_;     // SHA-256
+  std::set<std::string> without_file_;  // SHA-256 of instant heads whose file went with the next one
 };
 
 }  // namespace resnetft

@@ -78,7 +78,7 @@ const char* sample_fate_name(SampleFate fate) {
 
 struct ReplayStore::State {
   const ReplayStoreSpec spec;
-  const std::function<void(const std::string&)> note;
+  const StoreNote note;
   Holdout holdout{spec.holdout};
   Reservoir reservoir{spec.reservoir};
   StoreTotals totals;
@@ -95,8 +95,7 @@ struct ReplayStore::State {
   Clock::time_point retry_at;
   std::chrono::seconds retry_after = kFirstRetry;
 
-  State(const ReplayStoreSpec& store_spec, const std::function<void(const std::string&)>& note_to)
-      : spec(store_spec), note(note_to) {}
+  State(const ReplayStoreSpec& store_spec, const StoreNote& note_to) : spec(store_spec), note(note_to) {}
 
   // Memory.
   void keep(std::shared_ptr<const Sample> sample);
@@ -113,7 +112,8 @@ struct ReplayStore::State {
 
   // The file.
   bool apply(StoreRecord&& record);
-  void finish_loading();
+  size_t finish_loading();
+  void say_what_was_resumed(size_t resumed, size_t without_room, bool deletes_pictures) const;
   std::vector<EncodedRecord> snapshot() const;
   Status open_log();
   void write(StoreRecord& change);
@@ -235,7 +235,8 @@ bool ReplayStore::State::apply(StoreRecord&& record) {
   return true;
 }
 
-void ReplayStore::State::finish_loading() {
+// How many samples there is no room for any more.
+size_t ReplayStore::State::finish_loading() {
   std::vector<HoldoutBlock> blocks;
   for (auto& [number, block] : std::exchange(loaded_blocks, {})) blocks.push_back(std::move(block));
   holdout.restore(blocks);
@@ -249,7 +250,24 @@ void ReplayStore::State::finish_loading() {
   for (const auto& [id, entry] : kept) reservoir.restore(id, entry.sample->label, sample_bytes(*entry.sample));
   for (const auto& [name, count] : std::exchange(loaded_seen, {})) reservoir.restore_seen(name, count);
   reservoir.restore_totals(totals.reservoir);
-  drop_all(reservoir.trim());
+  const std::vector<uint64_t> trimmed = reservoir.trim();
+  drop_all(trimmed);
+  return trimmed.size();
+}
+
+void ReplayStore::State::say_what_was_resumed(size_t resumed, size_t without_room, bool deletes_pictures) const {
+  const auto of_store = [&](size_t count) {
+    return std::to_string(count).append(" of ").append(std::to_string(resumed)).append(" samples of '") +
+           spec.location + "'";
+  };
+  if (resumed > 0) note(LogLevel::Info, "resumed " + of_store(kept.size()));
+  if (without_room > 0)
+    note(LogLevel::Warning,
+         of_store(without_room) + " were deleted: replay-capacity or replay-max-bytes has become smaller");
+  const auto pictures = static_cast<size_t>(
+      std::ranges::count_if(kept, [](const auto& entry) { return entry.second.sample->picture != nullptr; }));
+  if (deletes_pictures && pictures > 0)
+    note(LogLevel::Warning, "the pictures of " + of_store(pictures) + " were deleted there: store-frames is false now");
 }
 
 // With the first record all decisions, then a record for each sample.
@@ -281,18 +299,15 @@ Status ReplayStore::State::open_log() {
   if (!opened) return opened.error();
   log = std::move(*opened);
   const size_t resumed = kept.size();
-  finish_loading();
+  const size_t without_room = finish_loading();
   totals.reservoir = reservoir.totals();
-  if (resumed > 0) {
-    std::string text = "resumed ";
-    text.append(std::to_string(kept.size())).append(" of ").append(std::to_string(resumed)).append(" samples of '");
-    note(text.append(spec.location).append("'"));
-  }
+  const bool deletes_pictures = has_pictures && !spec.store_frames;
+  say_what_was_resumed(resumed, without_room, deletes_pictures);
   uint64_t snapshot_bytes = 0;
   for (const EncodedRecord& record : snapshot()) snapshot_bytes += record.size();
   snapshot_above = std::max(kLeastSnapshotted, 2 * snapshot_bytes);
   // What was given up must not come back at the next start, and pictures must leave the disk.
-  if (kept.size() != resumed || (has_pictures && !spec.store_frames)) catch_up();
+  if (kept.size() != resumed || deletes_pictures) catch_up();
   write_snapshot_if_due();
   return Status::success();
 }
@@ -311,7 +326,7 @@ void ReplayStore::State::write(StoreRecord& change) {
 }
 
 void ReplayStore::State::fall_behind(const Error& error) {
-  if (written) note(failure_note(error));
+  if (written) note(LogLevel::Warning, failure_note(error));
   retry_after = written ? kFirstRetry : std::min(2 * retry_after, kLastRetry);
   retry_at = Clock::now() + retry_after;
   written = error;
@@ -321,7 +336,7 @@ void ReplayStore::State::fall_behind(const Error& error) {
 void ReplayStore::State::catch_up() {
   const Status replaced = log->replace(snapshot());
   if (!replaced) return fall_behind(replaced.error());
-  if (!written) note("the replay store '" + spec.location + "' is written again");
+  if (!written) note(LogLevel::Info, "the replay store '" + spec.location + "' is written again");
   written = Status::success();
   snapshot_above = std::max(kLeastSnapshotted, 2 * log->bytes());
 }
@@ -330,7 +345,7 @@ void ReplayStore::State::catch_up() {
 void ReplayStore::State::write_snapshot_if_due() {
   if (!written || log->bytes() <= snapshot_above) return;
   const Status replaced = log->replace(snapshot());
-  if (!replaced) note("the replay store's log cannot be shortened: " + to_string(replaced.error()));
+  if (!replaced) note(LogLevel::Warning, "the replay store's log cannot be shortened: " + to_string(replaced.error()));
   snapshot_above = std::max(kLeastSnapshotted, 2 * log->bytes());
 }
 
@@ -340,10 +355,9 @@ ReplayStore::~ReplayStore() {
   if (state_->log && !state_->written) state_->catch_up();
 }
 
-Result<std::unique_ptr<ReplayStore>> ReplayStore::open(const ReplayStoreSpec& spec,
-                                                       const std::function<void(const std::string&)>& note) {
+Result<std::unique_ptr<ReplayStore>> ReplayStore::open(const ReplayStoreSpec& spec, const StoreNote& note) {
   auto state = std::make_unique<State>(
-      spec, note ? note : [](const std::string&) {});
+      spec, note ? note : [](LogLevel, const std::string&) {});
   if (!spec.location.empty())
     if (Status status = state->open_log(); !status) return status.error();
   return std::unique_ptr<ReplayStore>(new ReplayStore(std::move(state)));

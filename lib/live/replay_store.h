@@ -17,6 +17,7 @@
 #include "live/holdout.h"
 #include "live/reservoir.h"
 #include "live/sample.h"
+#include "live/store_note.h"
 #include "resnetft/error.h"
 
 namespace resnetft {
@@ -46,20 +47,21 @@ struct StoreCounts {
 };
 
 // The file: FOLDER/store.resnetft, version 1 (store_record.h), appended to; a snapshot of what is kept is written whole
-// (temporary file, rename) when the log has grown to twice of it. At open a damaged or cut tail is cut off with a note.
-// A kill of the process tears at most the record being written; the disk is waited for (fdatasync) with the first
-// record a second after the last time, by sync() and at the end. Where the file cannot be written, the store goes on in
-// memory: one note says so, the file keeps its last good record, a snapshot is tried again after 1 s, then in ever
-// longer steps of up to a minute, and a note says when it succeeded. With the same calls a store that was closed and
-// opened again decides as one that never was: exactly where pictures are stored or none were given; else by count and
-// class, because pictures that are gone weigh nothing. Reentrant, not thread-safe: the learner's thread owns it.
+// (temporary file, rename) when the log has grown to twice of it. At open what is damaged is cut off with a note, and
+// what follows it goes to store.resnetft.damaged. A kill of the process tears at most the record being written; the
+// disk is waited for (fdatasync) with the first record a second after the last time, by sync() and at the end. Where
+// the file cannot be written, the store goes on in memory: one note says so, the file keeps its last good record, a
+// snapshot is tried again after 1 s, then in ever longer steps of up to a minute, and a note says when it succeeded.
+// With the same calls a store that was closed and opened again decides as one that never was: exactly where pictures
+// are stored or none were given; else by count and class, because pictures that are gone weigh nothing. Reentrant, not
+// thread-safe: the learner's thread owns it.
 class ReplayStore {
  public:
-  // `note` gets sentences for people, now and later: what was resumed, what was cut off, that writing failed, that it
-  // goes on. CorruptFile for a foreign file, Incompatible for another version (names both); Io; InvalidArgument where
-  // it is open already (flock). Without store_frames, pictures that an earlier run stored leave the disk.
-  static Result<std::unique_ptr<ReplayStore>> open(const ReplayStoreSpec& spec,
-                                                   const std::function<void(const std::string&)>& note);
+  // `note` gets sentences for people, now and later: what was resumed, what was cut off or deleted, that writing
+  // failed, that it goes on. CorruptFile for a foreign file, Incompatible for another version (names both); Io;
+  // InvalidArgument where it is open already (flock). Without store_frames, pictures that an earlier run stored leave
+  // the disk.
+  static Result<std::unique_ptr<ReplayStore>> open(const ReplayStoreSpec& spec, const StoreNote& note);
   ~ReplayStore();
 
   struct Added {

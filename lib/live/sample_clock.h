@@ -19,8 +19,6 @@ class SampleClock {
     since_ = 1;
     return true;
   }
-  // The next frame is sampled.
-  void reset() { since_ = UINT64_MAX; }
 
  private:
   HeldLabel last_;

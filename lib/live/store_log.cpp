@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <vector>
 
@@ -76,7 +77,7 @@ OpenFile::~OpenFile() {
   if (fd_ >= 0) close(fd_);
 }
 
-Result<std::unique_ptr<StoreLog>> StoreLog::open(const std::string& folder, const Note& note,
+Result<std::unique_ptr<StoreLog>> StoreLog::open(const std::string& folder, const StoreNote& note,
                                                  const std::function<bool(StoreRecord&&)>& apply) {
   Result<OpenFile> locked = lock_folder(folder);
   if (!locked) return locked.error();
@@ -99,27 +100,44 @@ Status StoreLog::open_file() {
   return Status::success();
 }
 
-Status StoreLog::load(const Note& note, const std::function<bool(StoreRecord&&)>& apply) {
+Status StoreLog::load(const StoreNote& note, const std::function<bool(StoreRecord&&)>& apply) {
   const Result<std::shared_ptr<const MappedFile>> file = MappedFile::open(path_);
   if (!file) return file.error();
   const std::span<const std::byte> bytes = (*file)->bytes();
   const Result<size_t> good = scan_store(bytes, path_, apply);
   if (!good) return good.error();
   if (*good == 0) {
-    note("'" + path_ + "' held nothing but the beginning of a header and was begun anew");
+    note(LogLevel::Warning, "'" + path_ + "' held nothing but the beginning of a header and was begun anew");
     return replace({});
   }
   if (Status status = open_file(); !status) return status;
   end_ = *good;
-  return *good == bytes.size() ? Status::success() : cut_to(*good, bytes.size(), note);
+  if (*good == bytes.size()) return Status::success();
+  // The first byte may begin a record that is whole and that `apply` did not take.
+  const std::span<const std::byte> behind = bytes.subspan(*good + 1);
+  if (const std::optional<size_t> next = find_record(behind))
+    if (Status kept = keep_apart(behind.subspan(*next), note); !kept) return kept;
+  return cut_to(*good, bytes.size(), note);
 }
 
-Status StoreLog::cut_to(uint64_t good_bytes, uint64_t all_bytes, const Note& note) {
+Status StoreLog::keep_apart(std::span<const std::byte> records, const StoreNote& note) const {
+  const std::string path = path_ + ".damaged";
+  const std::vector<std::byte> header = store_header();
+  const std::array<std::span<const std::byte>, 2> parts = {header, records};
+  if (Status written = write_file_atomically(path, parts); !written) return written;
+  std::string text = "what follows the damage in '";
+  text.append(path_).append("' is kept in '").append(path);
+  text.append("', which is a store under the name store.resnetft in a folder of its own");
+  note(LogLevel::Warning, text);
+  return Status::success();
+}
+
+Status StoreLog::cut_to(uint64_t good_bytes, uint64_t all_bytes, const StoreNote& note) {
   if (ftruncate(file_.fd(), static_cast<off_t>(good_bytes)) != 0) return io_error("cannot shorten", path_, errno);
   std::string text = "the last ";
   text.append(std::to_string(all_bytes - good_bytes)).append(" bytes of '").append(path_);
   text.append("' were cut short or damaged and were cut off; what lies before them is kept");
-  note(text);
+  note(LogLevel::Warning, text);
   return Status::success();
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "live/store_note.h"
 #include "live/store_record.h"
 #include "resnetft/error.h"
 
@@ -37,12 +38,11 @@ class OpenFile {
 // of the process nothing. Reentrant, not thread-safe.
 class StoreLog {
  public:
-  using Note = std::function<void(const std::string&)>;
-
   // Makes the folder and the file where they are missing; else gives every good record to `apply` and cuts off what
-  // follows the last, with a note. InvalidArgument: in use, by another process or by this one (flock of the folder).
-  // Io; errors of scan_store(), after which the file is as it was.
-  static Result<std::unique_ptr<StoreLog>> open(const std::string& folder, const Note& note,
+  // follows the last, with a note. Good records behind the damage go to store.resnetft.damaged, a store of its own.
+  // InvalidArgument: in use, by another process or by this one (flock of the folder). Io; errors of scan_store(), after
+  // which the file is as it was.
+  static Result<std::unique_ptr<StoreLog>> open(const std::string& folder, const StoreNote& note,
                                                 const std::function<bool(StoreRecord&&)>& apply);
   ~StoreLog();
 
@@ -59,8 +59,9 @@ class StoreLog {
   explicit StoreLog(std::string path, OpenFile folder) : path_(std::move(path)), folder_(std::move(folder)) {}
   Status open_file();
   bool names_open_file() const;
-  Status load(const Note& note, const std::function<bool(StoreRecord&&)>& apply);
-  Status cut_to(uint64_t good_bytes, uint64_t all_bytes, const Note& note);
+  Status load(const StoreNote& note, const std::function<bool(StoreRecord&&)>& apply);
+  Status keep_apart(std::span<const std::byte> records, const StoreNote& note) const;
+  Status cut_to(uint64_t good_bytes, uint64_t all_bytes, const StoreNote& note);
 
   std::string path_;
   OpenFile folder_;  // holds the lock

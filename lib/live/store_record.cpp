@@ -325,4 +325,15 @@ Result<size_t> scan_store(std::span<const std::byte> file, const std::string& na
   return good;
 }
 
+std::optional<size_t> find_record(std::span<const std::byte> bytes) {
+  const size_t least = encode_record({}).size();
+  for (size_t begin = 0; begin + least <= bytes.size(); ++begin) {
+    const size_t length = number_at(bytes, begin);
+    if (length < least - kRecordHead) continue;
+    const auto payload = good_payload(bytes.subspan(begin));
+    if (payload && decode_record(*payload)) return begin;
+  }
+  return std::nullopt;
+}
+
 }  // namespace resnetft

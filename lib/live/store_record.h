@@ -58,4 +58,7 @@ std::vector<std::byte> store_header();
 Result<size_t> scan_store(std::span<const std::byte> file, const std::string& name,
                           const std::function<bool(StoreRecord&&)>& apply);
 
+// Where in `bytes` a record begins whose checksum is right; none: nowhere. For what lies behind damage.
+std::optional<size_t> find_record(std::span<const std::byte> bytes);
+
 }  // namespace resnetft

@@ -78,11 +78,12 @@ class Teacher:
                       + ", ".join(structure.get_value("labels")), flush=True)
         return True
 
+    def save(self):
+        """What it learned; false: nothing."""
+        return self.generation > 0 and self.learner.emit("save", self.output)
+
     def close(self):
-        """Saves what it learned."""
-        saved = self.generation > 0 and self.learner.emit("save", self.output)
         self.pipeline.set_state(Gst.State.NULL)
-        return saved
 
 
 def main():
@@ -91,9 +92,12 @@ def main():
     Gst.init(None)
     base, output, folder = sys.argv[1:]
     teacher = Teacher(base, output)
-    teacher.teach(turns_of(folder, TURNS))
-    if not teacher.close():
-        sys.exit("learn.py: nothing was learned")
+    try:
+        teacher.teach(turns_of(folder, TURNS))
+        if not teacher.save():
+            sys.exit("learn.py: nothing was learned")
+    finally:
+        teacher.close()
     print(f"saved {output}")
 
 

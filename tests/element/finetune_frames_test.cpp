@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What passes resnetfinetune, and which frames of it are sampled, whatever their times.
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -194,6 +195,26 @@ TEST_F(FinetuneFrames, ASecondStreamEndsTheEventsLabelAndKeepsWhatIsStored) {
   EXPECT_EQ(text_field(stored.back().fields.get(), "label"), "property");
   EXPECT_EQ(text_field(stored.back().fields.get(), "stream-id"), "second");
   EXPECT_EQ(samples_of(harness.element(), "event"), before);
+}
+
+// As behind a funnel.
+TEST_F(FinetuneFrames, StreamsThatTakeTurnsKeepTheEventsLabelTheIntervalAndTheRing) {
+  FinetuneHarness harness(collecting({{"sample-interval", "4"}}));
+  const auto turns = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      restart_stream(harness, i % 2 ? "second" : "first");
+      harness.frame(true);
+    }
+  };
+  turns(2);
+  gst_harness_push_event(harness.get(), label_event("event"));
+  turns(32);
+  std::map<std::string, int> of_stream;
+  for (const BusMessage& message : all_samples(harness)) ++of_stream[text_field(message.fields.get(), "stream-id")];
+  EXPECT_EQ(of_stream, (std::map<std::string, int>{{"first", 4}, {"second", 4}}));
+  guint count = 0;
+  g_signal_emit_by_name(harness.element(), "label-range", "late", guint64{0}, guint64{10 * GST_SECOND}, &count);
+  EXPECT_EQ(count, 9U);  // those, and the second stream's first frame
 }
 
 TEST_F(FinetuneFrames, AFlushLosesNoStoredSampleAndBeginsAnEpoch) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Where the labels of resnetfinetune come from, and which frames they hold for.
 #include <algorithm>
+#include <set>
 
 #include "finetune_harness.h"
 
@@ -218,6 +219,33 @@ TEST_F(FinetuneLabels, FramesThatPassedUnlabelledAreLabelledByTheirTimes) {
   }
 }
 
+TEST_F(FinetuneLabels, EachSourceIsRecordedAndALaterRangeLeavesRegionsAlone) {
+  FinetuneHarness harness(collecting({{"label-source", "property+event+roi"}}));
+  push(harness, true, 3);
+  harness.set("label", "p");
+  push(harness, true, 2);
+  label_from_pad(harness, "e");
+  for (const Color& color : {kRed, kGreen}) {
+    GstBuffer* buffer = rgb_frame(color, 32, 32, harness.next_index());
+    harness.skip_to(harness.next_index() + 1);
+    gst_buffer_add_video_region_of_interest_meta(buffer, "cup", 0, 0, 16, 16);
+    gst_buffer_unref(harness.process(buffer));
+  }
+  ASSERT_TRUE(add_sample(harness, kBlue, "given"));
+  std::multiset<std::string> sources;
+  for (const BusMessage& message : stored_samples(harness, 7))
+    sources.insert(source_of_sample(message) + " " + label_of_sample(message));
+  EXPECT_EQ(sources, (std::multiset<std::string>{"property p", "property p", "event e", "event e", "roi cup", "roi cup",
+                                                 "added given"}));
+  EXPECT_EQ(label_range(harness, "late", 0, GST_SECOND), 7U);
+  const std::vector<BusMessage> later = stored_samples(harness, 7);
+  EXPECT_EQ(later.size(), 7U);
+  for (const BusMessage& message : later)
+    EXPECT_EQ(source_of_sample(message) + " " + label_of_sample(message), "range late");
+  EXPECT_EQ(samples_of(harness.element(), "cup"), 2U);
+  EXPECT_EQ(samples_of(harness.element(), "late"), 7U);
+}
+
 TEST_F(FinetuneLabels, AnAddedSampleHasALabelAndNoPlaceInTheStream) {
   FinetuneHarness harness(collecting());
   ASSERT_TRUE(add_sample(harness, kRed, "given"));
@@ -235,6 +263,22 @@ TEST_F(FinetuneLabels, WhatIsNoSampleOrNoLabelIsRefusedWithAWarningEach) {
   EXPECT_FALSE(accepted);
   EXPECT_FALSE(add_sample(harness, kRed, ""));
   EXPECT_EQ(label_range(harness, "", 0, 1), 0U);
+  EXPECT_EQ(warnings_of(harness), 3U);
+}
+
+// An event cannot hold such a text: GStreamer leaves the field out.
+TEST_F(FinetuneLabels, ALabelThatIsNotUtf8IsRefusedWithAWarningEach) {
+  FinetuneHarness harness(collecting({{"label", "kept"}}));
+  constexpr const char* kLatin1 =
+      "Gr\xf6\xdf"
+      "e";
+  g_object_set(harness.element(), "label", kLatin1, nullptr);
+  gchar* label = nullptr;
+  g_object_get(harness.element(), "label", &label, nullptr);
+  EXPECT_STREQ(label, "kept");
+  g_free(label);
+  EXPECT_FALSE(add_sample(harness, kRed, kLatin1));
+  EXPECT_EQ(label_range(harness, kLatin1, 0, GST_SECOND), 0U);
   EXPECT_EQ(warnings_of(harness), 3U);
 }
 

@@ -2,6 +2,7 @@
 // resnetfinetune from NULL to PLAYING and back, at whatever moment; its hub; its end of stream.
 #include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -122,6 +123,36 @@ TEST_F(FinetuneLife, AnAugmentationThatIsNoneIsAWarningWhilePlaying) {
   ASSERT_EQ(messages.size(), 1U);
   EXPECT_EQ(messages[0].type, GST_MESSAGE_WARNING);
   EXPECT_NE(messages[0].text.find("spin=1"), std::string::npos);
+}
+
+TEST_F(FinetuneLife, WhatAStoreLostAtTheStartIsAWarningEach) {
+  const std::string location = folder_.file("samples");
+  const Properties kept = properties({{"train", "off"}, {"instant-head", "off"}, {"replay-location", location}});
+  {
+    Properties more = kept;
+    more.emplace_back("store-frames", "true");
+    FinetuneHarness harness(more);
+    harness.set("label", "x");
+    ASSERT_GE(harness.samples(3, [&] { harness.frame(true); }).size(), 3U);
+  }
+  const auto warnings = [&](const Properties& asked) {
+    FinetuneHarness harness(asked);
+    std::vector<std::string> texts;
+    for (const BusMessage& message : harness.messages())
+      if (message.type == GST_MESSAGE_WARNING) texts.push_back(message.text);
+    return texts;
+  };
+  const std::vector<std::string> pictures = warnings(kept);
+  ASSERT_EQ(pictures.size(), 1U);
+  EXPECT_NE(pictures[0].find("store-frames"), std::string::npos) << pictures[0];
+  std::ofstream(location + "/store.resnetft", std::ios::app) << "torn";
+  Properties small = kept;
+  small.emplace_back("replay-capacity", "2");
+  const std::vector<std::string> two = warnings(small);
+  ASSERT_EQ(two.size(), 2U);
+  EXPECT_NE(two[0].find("cut off"), std::string::npos) << two[0];
+  EXPECT_NE(two[1].find("replay-capacity"), std::string::npos) << two[1];
+  EXPECT_TRUE(warnings(small).empty());
 }
 
 TEST_F(FinetuneLife, ASecondLearnerOnOneHubIsAnErrorAndPlaysWhenTheFirstHasGone) {

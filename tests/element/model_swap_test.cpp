@@ -188,9 +188,14 @@ TEST_F(ModelSwapTest, ASecondDifferentFileOfOneIdIsAnErrorNamingBoth) {
   gst_object_unref(other);
 }
 
-TEST_F(ModelSwapTest, AnIdWithoutAModelPassesFramesUntilOneIsPublished) {
+TEST_F(ModelSwapTest, AnIdWithoutAModelPassesFramesAndSaysSoOnceUntilOneIsPublished) {
   ElementHarness harness(Properties{{"model-instance-id", "later"}});
-  EXPECT_EQ(harness.label_of(kRed), "<none>");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(harness.label_of(kRed), "<none>");
+  std::string warnings;
+  for (const BusMessage& message : harness.messages())
+    if (message.type == GST_MESSAGE_WARNING) warnings += message.text + "\n";
+  EXPECT_NE(warnings.find("'later'"), std::string::npos) << warnings;
+  EXPECT_EQ(std::ranges::count(warnings, '\n'), 1) << warnings;
   ASSERT_TRUE(ModelHub::acquire("later")->publish(stubborn_model("late")));
   EXPECT_EQ(harness.label_of(kRed), "late");
 }

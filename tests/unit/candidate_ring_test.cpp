@@ -83,13 +83,22 @@ TEST(CandidateRing, ForgetsWhatIsOlderThanItsTime) {
   EXPECT_FALSE(ring.find(key_at(7)));
 }
 
-TEST(CandidateRing, BetweenAddressesTheNewestEpochOfTheNewestStream) {
+TEST(CandidateRing, BetweenAddressesTheNewestEpochOfAllStreams) {
   CandidateRing ring(spec_of(10));
   put(ring, 1, key_at(10, 1));
   put(ring, 2, key_at(10, 2));
   EXPECT_EQ(levels(ring.between(0, 100)), std::vector<int>{2});
   put(ring, 3, {"other", 2, 10, 0});
-  EXPECT_EQ(levels(ring.between(0, 100)), std::vector<int>{3});
+  EXPECT_EQ(levels(ring.between(0, 100)), (std::vector<int>{2, 3}));
+}
+
+TEST(CandidateRing, AStreamThatLagsBehindAnotherDoesNotHastenForgetting) {
+  CandidateRing ring(spec_of(10));
+  for (uint8_t i = 0; i < 5; ++i) {
+    put(ring, i, {"ahead", 1, 20u + i, 0});
+    put(ring, static_cast<uint8_t>(i + 5), {"behind", 1, i, 0});
+  }
+  EXPECT_EQ(ring.between(0, 100).size(), 10u);
 }
 
 TEST(CandidateRing, LabelledOnesAreTakenOnceAndStay) {

@@ -90,6 +90,23 @@ TEST(LabelTrack, ATimeThatJumpsBackBeginsAnEpochAndTheEventStays) {
   EXPECT_EQ(frame.held, event("e"));
 }
 
+TEST(LabelTrack, AStreamThatComesBackGoesOnWithTheEventInTheSameEpoch) {
+  LabelTrack track;
+  EXPECT_TRUE(track.start_stream("a"));
+  track.frame(10);
+  EXPECT_TRUE(track.start_stream("b"));
+  track.set_event("e");
+  EXPECT_EQ(track.frame(9).key, (SampleKey{"b", 2, 9}));
+  EXPECT_FALSE(track.start_stream("a"));
+  EXPECT_EQ(track.frame(20).key, (SampleKey{"a", 2, 20}));
+  EXPECT_FALSE(track.start_stream("b"));
+  const LabelTrack::Frame behind = track.frame(11);
+  EXPECT_EQ(behind.key, (SampleKey{"b", 2, 11}));
+  EXPECT_EQ(behind.held, event("e"));
+  track.flush();
+  EXPECT_TRUE(track.start_stream("a"));
+}
+
 TEST(LabelTrack, LabelRangeAndAnswerReplaceAnyLabelAndOthersOnlyWeakerOnes) {
   for (const LabelSource late : {LabelSource::Range, LabelSource::Answer})
     for (const LabelSource earlier :

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 
 #include "device/torch_module.h"
 #include "tests/support/learner.h"
@@ -18,14 +19,16 @@ using testing::Events;
 using testing::learner_spec;
 using testing::SceneStream;
 using testing::shown;
-using testing::started;
 using testing::TemporaryFolder;
 
 class LearnerFaults : public ::testing::Test {
  protected:
   void begin(LearnerSpec learner_spec) {
     spec_ = std::move(learner_spec);
-    learner_ = started(spec_, events_);
+    learner_ = Learner::create(spec_, [this, observe = events_.observer()](const LearnerEvent& event) {
+                 observe(event);
+                 if (throws_in_epoch_ && std::holds_alternative<EpochEnded>(event)) throw std::runtime_error("thrown");
+               }).value();
     base_ = shown(*spec_.hub)->sha256();
     SceneStream stream;
     stream.play(*learner_, 24);
@@ -60,6 +63,7 @@ class LearnerFaults : public ::testing::Test {
   LearnerSpec spec_;
   std::unique_ptr<Learner> learner_;
   std::string base_;
+  bool throws_in_epoch_ = false;
 };
 
 TEST_F(LearnerFaults, ALossThatIsNotFinite) {
@@ -68,6 +72,16 @@ TEST_F(LearnerFaults, ALossThatIsNotFinite) {
   rules.recipe.lr = 1e30;
   train(rules);
   expect_failure(ErrorCode::Internal);
+  expect_success_now();
+}
+
+TEST_F(LearnerFaults, AnExceptionInTheMiddleOfARun) {
+  begin(spec());
+  throws_in_epoch_ = true;
+  train(spec_.rules);
+  throws_in_epoch_ = false;
+  expect_failure(ErrorCode::Internal);
+  EXPECT_NE(events_.of<LearnerFailed>()[0].error.message.find("thrown"), std::string::npos);
   expect_success_now();
 }
 

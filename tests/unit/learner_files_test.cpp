@@ -77,6 +77,30 @@ TEST(LearnerFiles, TheNextStartGoesOnFromTheNewestGoodGeneration) {
     EXPECT_EQ(written.path, folder.file("generations/generation-3.safetensors"));
 }
 
+TEST(LearnerFiles, AnotherBaseThatIsLeftForTheGenerationsIsNamedAndTheSameOneIsNot) {
+  const TemporaryFolder folder;
+  LearnerSpec spec = spec_with_files(folder);
+  spec.rules.instant_head = InstantHeadKind::Lda;
+  {
+    Events events;
+    const auto learner = started(spec, events);
+    SceneStream stream;
+    teach(*learner, stream);
+  }
+  Events events;
+  spec.hub = ModelHub::acquire("");
+  EXPECT_TRUE(started(spec, events)->start_warnings().empty());
+  spec.hub = ModelHub::acquire("");
+  spec.base_model_file = folder.file("other.safetensors");
+  ASSERT_TRUE(save_model(*testing::centred_model(8, {"x", "y"}), spec.base_model_file).ok());
+  const auto learner = started(spec, events);
+  ASSERT_EQ(learner->start_warnings().size(), 1u);
+  const std::string warning = learner->start_warnings()[0].message;
+  EXPECT_NE(warning.find(spec.base_model_file), std::string::npos) << warning;
+  EXPECT_NE(warning.find(shown(*spec.hub)->path()), std::string::npos) << warning;
+  EXPECT_NE(shown(*spec.hub)->path().find("generation-"), std::string::npos);
+}
+
 TEST(LearnerFiles, WhatWasRolledBackDoesNotComeBackAtTheNextStart) {
   const TemporaryFolder folder;
   std::string base;
@@ -97,6 +121,31 @@ TEST(LearnerFiles, WhatWasRolledBackDoesNotComeBackAtTheNextStart) {
   EXPECT_EQ(shown(*spec.hub)->sha256(), base);
 }
 
+TEST(LearnerFiles, AnEarlierInstantHeadThatIsShownAgainComesBackAtTheNextStart) {
+  const TemporaryFolder folder;
+  LearnerSpec spec = spec_with_files(folder);
+  spec.rules.instant_head = InstantHeadKind::Lda;
+  spec.rules.gate.min_samples = 1000;
+  std::string earlier;
+  {
+    Events events;
+    const auto learner = started(spec, events);
+    SceneStream stream;
+    stream.play(*learner, 6);
+    const auto promoted = events.of<Promoted>();
+    ASSERT_GT(promoted.size(), 1u);
+    earlier = promoted[promoted.size() - 2].sha256;
+    learner->rollback();
+    learner->run_pending();
+    ASSERT_EQ(shown(*spec.hub)->sha256(), earlier);
+    EXPECT_EQ(events.of<CheckpointWritten>().back().generation, spec.hub->current().generation);
+  }
+  Events events;
+  spec.hub = ModelHub::acquire("");
+  const auto learner = started(spec, events);
+  EXPECT_EQ(shown(*spec.hub)->sha256(), earlier);
+}
+
 TEST(LearnerFiles, InstantHeadsLeaveOnlyTheirLastFile) {
   const TemporaryFolder folder;
   Events events;
@@ -111,6 +160,32 @@ TEST(LearnerFiles, InstantHeadsLeaveOnlyTheirLastFile) {
   size_t files = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(spec.checkpoint_dir)) ++files;
   EXPECT_EQ(files, 1u);
+  EXPECT_EQ(ancestry_of(shown(*spec.hub)->card()).parent_sha256, base);
+}
+
+TEST(LearnerFiles, ATrainedHeadThatFollowsAnInstantOneNamesAParentThatHasAFile) {
+  const TemporaryFolder folder;
+  Events events;
+  LearnerSpec spec = spec_with_files(folder);
+  spec.rules.instant_head = InstantHeadKind::Means;
+  spec.rules.gate.metric = GateMetric::Loss;
+  spec.rules.gate.min_samples = 1000;
+  const auto learner = started(spec, events);
+  const std::string base = shown(*spec.hub)->sha256();
+  SceneStream stream;
+  teach(*learner, stream, 12);
+  ASSERT_EQ(events.of<Gated>().size(), 1u);
+  ASSERT_EQ(events.of<Gated>()[0].outcome.verdict, GateVerdict::Undecided);
+  const size_t before = events.of<Promoted>().size();
+  stream.play(*learner, 24);  // other instant heads meanwhile
+  ASSERT_GT(events.of<Promoted>().size(), before);
+  LearnerRules rules = spec.rules;
+  rules.instant_head = InstantHeadKind::Off;
+  rules.gate.min_samples = 10;
+  rules.gate.max_recall_drop = 1;
+  learner->set_rules(rules);
+  learner->run_pending();
+  ASSERT_EQ(events.of<Promoted>().back().candidate, "head");
   EXPECT_EQ(ancestry_of(shown(*spec.hub)->card()).parent_sha256, base);
 }
 

@@ -98,6 +98,20 @@ TEST(AccuracyWatch, CountsAGapAsASecondAtMost) {
   EXPECT_FALSE(watch.complaint(4 * kSecond, 0.1));
 }
 
+TEST(AccuracyWatch, CountsTheTimeOfStreamsThatTakeTurnsOnce) {
+  AccuracyWatch watch;
+  judge(watch, 0, 20, true);
+  watch.model_changed();
+  const auto judge_turns = [&](uint64_t from, uint64_t to) {
+    for (uint64_t i = from; i < to; ++i)
+      watch.add({i % 2 ? "ahead" : "behind", 1, i * kSecond / 8 + i % 2 * kSecond, 0}, false, 4 * kSecond);
+  };
+  judge_turns(40, 54);
+  EXPECT_FALSE(watch.complaint(4 * kSecond, 0.1));
+  judge_turns(54, 80);
+  EXPECT_TRUE(watch.complaint(4 * kSecond, 0.1));
+}
+
 TEST(ImprintedHead, KeepsKnownRowsAndGivesNewClassesTheirNormalisedMeans) {
   const LinearHead known{{"a", "b"}, 2, {3, 4, 0, 1}, {1, 3}};  // lengths 5 and 1
   ClassMeans means(2);

@@ -7,6 +7,7 @@
 #include <future>
 
 #include "tests/support/learner.h"
+#include "train/calibration.h"
 
 namespace resnetft {
 namespace {
@@ -48,6 +49,24 @@ TEST(Learner, ReplacesTheInstantHeadWhenAClassHasTwiceAsManySamplesAndThenEveryS
   stream.play(*learner, 4);  // a 16 b 16: at b's 1, 2, 4, 8, then a's 9 + 7 = 16, b's 16
   const auto promoted = events.of<Promoted>();
   EXPECT_EQ(promoted.size(), 6u);
+}
+
+// Two labels of five are wrong: what is sure of itself is wrong often enough to be told so.
+TEST(Learner, FitsTheTemperatureOfAnInstantHeadThatIsShownWithoutAGate) {
+  const TemporaryFolder folder;
+  Events events;
+  LearnerSpec spec = learner_spec(folder);
+  spec.rules.gate.min_samples = 1000;
+  const auto learner = started(spec, events);
+  SceneStream stream;
+  for (unsigned i = 0; i < 90 * SceneStream::kFramesPerBlock; ++i) {
+    const std::string truth = stream.label();
+    stream.offer(*learner, i % 5 < 2 ? std::string(truth == "a" ? "b" : "a") : truth);
+    learner->run_pending();
+  }
+  ASSERT_GE(learner->status().store.holdout, kMinCalibrationSamples);
+  EXPECT_FALSE(events.of<Promoted>().back().outcome);
+  EXPECT_NE(events.of<Promoted>().back().temperature, 1);
 }
 
 TEST(Learner, PromotesATrainedHeadThatWinsOnHeldOutTimeAndTellsEveryFigure) {
@@ -239,6 +258,19 @@ TEST(Learner, GoesBackByItselfWhenLabelledAccuracyFallsBelowThatOfTheModelBefore
   EXPECT_NE(events.of<RolledBack>()[0].reason.find("rollback-window"), std::string::npos);
 }
 
+TEST(Learner, TellsEachTimeThatThereIsNothingToGoBackToAndGoesOn) {
+  const TemporaryFolder folder;
+  Events events;
+  const auto learner = started(learner_spec(folder), events);
+  for (size_t asked = 1; asked <= 2; ++asked) {
+    EXPECT_TRUE(learner->rollback());
+    learner->run_pending();
+    ASSERT_EQ(events.of<LearnerFailed>().size(), asked);
+    EXPECT_EQ(events.of<LearnerFailed>().back().error.code, ErrorCode::NotFound);
+    EXPECT_EQ(learner->status().state, LearnerState::Idle);
+  }
+}
+
 TEST(Learner, SeesWhatOthersDoAtTheHub) {
   const TemporaryFolder folder;
   Events events;
@@ -280,6 +312,27 @@ TEST(Learner, RefusesUnknownLabelsWhereNewClassesAreNotAllowed) {
   stream.play(*learner, 3);
   EXPECT_EQ(learner->status().labels_refused, 8u);  // c
   EXPECT_EQ(events.of<SampleStored>().size(), 16u);
+}
+
+TEST(Learner, LeavesOutThreeOfFourFramesThatItIsSureOfWhereAskedTo) {
+  const TemporaryFolder folder;
+  Events events;
+  LearnerSpec spec = learner_spec(folder);
+  spec.rules.instant_head = InstantHeadKind::Off;
+  const auto learner = started(spec, events);
+  SceneStream stream;
+  stream.play(*learner, 24);
+  learner->train_now();
+  learner->run_pending();
+  ASSERT_EQ(events.of<Promoted>().size(), 1u);
+  const size_t before = events.of<SampleStored>().size();
+  LearnerRules rules = spec.rules;
+  rules.sample_policy = SamplePolicy::Uncertain;
+  learner->set_rules(rules);
+  stream.play(*learner, 24);
+  const uint64_t sure = learner->status().frames_sure;
+  EXPECT_GT(sure, 8u);
+  EXPECT_EQ(events.of<SampleStored>().size() - before + sure, 24 * SceneStream::kFramesPerBlock);
 }
 
 TEST(Learner, LabelsPicturesThatHavePassed) {

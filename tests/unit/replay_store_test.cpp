@@ -28,7 +28,7 @@ using testing::TemporaryFolder;
 using StorePtr = std::unique_ptr<ReplayStore>;
 
 StorePtr open_store(const ReplayStoreSpec& spec, std::string* notes = nullptr) {
-  Result<StorePtr> store = ReplayStore::open(spec, [notes](const std::string& note) {
+  Result<StorePtr> store = ReplayStore::open(spec, [notes](LogLevel, const std::string& note) {
     if (notes) notes->append(note).append("\n");
   });
   EXPECT_TRUE(store.ok()) << to_string(store.error());
@@ -340,7 +340,10 @@ TEST(ReplayStore, ASmallerReservoirKeepsWhatFitsForGood) {
   for (uint64_t i = 0; i < 30; ++i) add(*store, sample_of(i, "a"));
   store.reset();
   spec.reservoir.capacity = 10;
-  const std::string few = described(*open_store(spec));
+  std::string notes;
+  const std::string few = described(*open_store(spec, &notes));
+  EXPECT_NE(notes.find("20 of 30 samples"), std::string::npos) << notes;
+  EXPECT_NE(notes.find("replay-capacity"), std::string::npos) << notes;
   spec.reservoir.capacity = 100;
   store = open_store(spec);
   EXPECT_EQ(store->samples().size(), 10u);
@@ -408,7 +411,9 @@ TEST(ReplayStore, FramesOfAnEarlierRunLeaveTheDiskWithoutStoreFrames) {
   add(*open_store(spec), sample_of(1, "a", picture));
   ASSERT_TRUE(any_file_holds(spec.location, picture->rgb));
   spec.store_frames = false;
-  const StorePtr store = open_store(spec);
+  std::string notes;
+  const StorePtr store = open_store(spec, &notes);
+  EXPECT_NE(notes.find("store-frames"), std::string::npos) << notes;
   EXPECT_FALSE(any_file_holds(spec.location, picture->rgb));
   EXPECT_TRUE(equal_pictures(store->samples()[0]->picture, picture));
 }

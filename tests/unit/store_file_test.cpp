@@ -34,7 +34,7 @@ using StorePtr = std::unique_ptr<ReplayStore>;
 
 // Notes come after open(), too: `notes` outlives the store.
 Result<StorePtr> open_store(const ReplayStoreSpec& spec, std::string& notes) {
-  return ReplayStore::open(spec, [&notes](const std::string& note) { notes.append(note).append("\n"); });
+  return ReplayStore::open(spec, [&notes](LogLevel, const std::string& note) { notes.append(note).append("\n"); });
 }
 
 TEST(StoreFile, TheChecksumIsCrc32c) {
@@ -165,6 +165,28 @@ TEST(StoreFile, CutAtAnyByteItKeepsTheRecordsBeforeAndGoesOn) {
   }
   EXPECT_EQ(most, 6u);
   EXPECT_EQ(at_records, 7u);  // after the header and after each record nothing had to be cut
+}
+
+TEST(StoreFile, RecordsBehindADamagedOneAreKeptApartAsAStore) {
+  const SmallStore small;
+  const size_t record = (small.bytes.size() - store_header().size()) / 6;
+  std::string bytes = small.bytes;
+  bytes[store_header().size() + 2 * record + record / 2] ^= 1;  // in the third
+  small.put_on_disk(bytes);
+  std::string notes;
+  const Result<StorePtr> store = open_store(small.spec, notes);
+  ASSERT_TRUE(store.ok());
+  EXPECT_EQ((*store)->samples().size(), 2u);
+  const std::string kept = small.path() + ".damaged";
+  EXPECT_NE(notes.find(kept), std::string::npos) << notes;
+  const ReplayStoreSpec apart{.location = small.folder.file("apart"), .store_frames = true};
+  std::filesystem::create_directories(apart.location);
+  std::filesystem::copy_file(kept, apart.location + "/store.resnetft");
+  notes.clear();
+  const auto samples = open_store(apart, notes).value()->samples();
+  ASSERT_EQ(samples.size(), 3u);
+  for (size_t i = 0; i < samples.size(); ++i) EXPECT_TRUE(equal_words(*samples[i], *small.samples[i + 3]));
+  EXPECT_EQ(notes.find("cut off"), std::string::npos) << notes;
 }
 
 // One flipped bit is always found: what is read is a beginning of what was written, or the header is refused.
