@@ -104,7 +104,7 @@ class FrameSource : public BatchSource {
       ImageView view = pictures[i].image.view;
       view.planes[0] = there.const_data_ptr<uint8_t>() + packed.places[i];
       view.strides[0] = static_cast<ptrdiff_t>(packed_bytes(view)) / view.height;
-      view.memory = {MemoryKind::Cuda, device_.index(), nullptr};
+      view.memory = {MemoryKind::Cuda, std::max(0, int{device_.index()}), nullptr};
       const Status status = preprocessor_->run(view, pictures[i].change, target.mutable_data_ptr<float>());
       if (!status) return status;
     }
