@@ -93,7 +93,7 @@ TEST(CandidateRing, BetweenAddressesTheNewestEpochOfAllStreams) {
 }
 
 TEST(CandidateRing, AStreamThatLagsBehindAnotherDoesNotHastenForgetting) {
-  CandidateRing ring(spec_of(10));
+  CandidateRing ring(spec_of(10, 10));
   for (uint8_t i = 0; i < 5; ++i) {
     put(ring, i, {"ahead", 1, 20u + i, 0});
     put(ring, static_cast<uint8_t>(i + 5), {"behind", 1, i, 0});
