@@ -6,6 +6,7 @@
 
 #include "data/image_file.h"
 #include "live/generation_files.h"
+#include "live/linear_head.h"
 #include "tests/support/learner.h"
 
 namespace resnetft {
@@ -163,30 +164,19 @@ TEST(LearnerFiles, InstantHeadsLeaveOnlyTheirLastFile) {
   EXPECT_EQ(ancestry_of(shown(*spec.hub)->card()).parent_sha256, base);
 }
 
-TEST(LearnerFiles, ATrainedHeadThatFollowsAnInstantOneNamesAParentThatHasAFile) {
-  const TemporaryFolder folder;
-  Events events;
-  LearnerSpec spec = spec_with_files(folder);
-  spec.rules.instant_head = InstantHeadKind::Means;
-  spec.rules.gate.metric = GateMetric::Loss;
-  spec.rules.gate.min_samples = 1000;
-  const auto learner = started(spec, events);
-  const std::string base = shown(*spec.hub)->sha256();
-  SceneStream stream;
-  teach(*learner, stream, 12);
-  ASSERT_EQ(events.of<Gated>().size(), 1u);
-  ASSERT_EQ(events.of<Gated>()[0].outcome.verdict, GateVerdict::Undecided);
-  const size_t before = events.of<Promoted>().size();
-  stream.play(*learner, 24);  // other instant heads meanwhile
-  ASSERT_GT(events.of<Promoted>().size(), before);
-  LearnerRules rules = spec.rules;
-  rules.instant_head = InstantHeadKind::Off;
-  rules.gate.min_samples = 10;
-  rules.gate.max_recall_drop = 1;
-  learner->set_rules(rules);
-  learner->run_pending();
-  ASSERT_EQ(events.of<Promoted>().back().candidate, "head");
-  EXPECT_EQ(ancestry_of(shown(*spec.hub)->card()).parent_sha256, base);
+TEST(LearnerFiles, WhatIsMadeFromAnInstantHeadNamesTheParentOfThatHead) {
+  const auto base = testing::centred_model(7, {"x", "y"});
+  const LinearHead head = head_of(*base).value();
+  const auto made = [&](const char* candidate) {
+    Origin origin;
+    origin.parent_sha256 = "trunk";
+    origin.candidate = candidate;
+    return with_head(*base, head, 1, origin_to_json(origin)).value();
+  };
+  const auto trained = made("head");
+  EXPECT_EQ(parent_for_next(*base), base->sha256());
+  EXPECT_EQ(parent_for_next(*trained), trained->sha256());
+  EXPECT_EQ(parent_for_next(*made(kInstantHead)), "trunk");
 }
 
 TEST(LearnerFiles, SavesWhatIsShown) {

@@ -51,17 +51,20 @@ TEST(Learner, ReplacesTheInstantHeadWhenAClassHasTwiceAsManySamplesAndThenEveryS
   EXPECT_EQ(promoted.size(), 6u);
 }
 
-// Two labels of five are wrong: what is sure of itself is wrong often enough to be told so.
+// Two blocks of five are labelled wrong: what is sure of itself is wrong often enough to be told so.
 TEST(Learner, FitsTheTemperatureOfAnInstantHeadThatIsShownWithoutAGate) {
   const TemporaryFolder folder;
   Events events;
   LearnerSpec spec = learner_spec(folder);
   spec.rules.gate.min_samples = 1000;
+  spec.store.holdout.fraction = 0.5;
+  spec.store.holdout.gap_ns = 0;
   const auto learner = started(spec, events);
   SceneStream stream;
-  for (unsigned i = 0; i < 90 * SceneStream::kFramesPerBlock; ++i) {
+  for (unsigned i = 0; i < 60 * SceneStream::kFramesPerBlock; ++i) {
     const std::string truth = stream.label();
-    stream.offer(*learner, i % 5 < 2 ? std::string(truth == "a" ? "b" : "a") : truth);
+    const bool wrong = i / SceneStream::kFramesPerBlock % 5 < 2;
+    stream.offer(*learner, wrong ? std::string(truth == "a" ? "b" : "a") : truth);
     learner->run_pending();
   }
   ASSERT_GE(learner->status().store.holdout, kMinCalibrationSamples);
