@@ -19,7 +19,7 @@ Result<int> dataset_from_store(const CommandLine& line, const std::string& folde
   spec.reservoir.capacity = std::numeric_limits<size_t>::max();
   spec.reservoir.max_bytes = std::numeric_limits<uint64_t>::max();
   const Result<std::unique_ptr<ReplayStore>> store =
-      ReplayStore::open(spec, [&](const std::string& sentence) { say(copy->as_of_the_original(sentence)); });
+      ReplayStore::open(spec, [&](LogLevel, const std::string& sentence) { say(copy->as_of_the_original(sentence)); });
   if (!store) return copy->as_of_the_original(store.error());
   const StoreCounts counts = (*store)->counts();
   if (counts.train + counts.holdout == 0)
