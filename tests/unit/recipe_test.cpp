@@ -98,8 +98,8 @@ TEST(Recipe, WorkersThreadsLimitsAndCheckpointsDoNotChangeTheResult) {
   std::vector<std::string> free;
   for (const Option& option : recipe_options())
     if (!changes_result(option.name)) free.emplace_back(option.name);
-  EXPECT_EQ(free, (std::vector<std::string>{"max-time", "threads", "workers", "deterministic", "checkpoint-interval",
-                                            "checkpoint-hist"}));
+  EXPECT_EQ(free, (std::vector<std::string>{"max-time", "threads", "workers", "deterministic", "corrupt-budget",
+                                            "checkpoint-interval", "checkpoint-hist"}));
 }
 
 DataFacts facts(size_t images, bool has_base = true, int side = 224) { return {images, 10, side, side, has_base}; }
