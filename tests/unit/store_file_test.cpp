@@ -190,11 +190,12 @@ TEST(StoreFile, RecordsBehindADamagedOneAreKeptApartAsAStore) {
 }
 
 // One flipped bit is always found: what is read is a beginning of what was written, or the header is refused.
-TEST(StoreFile, TwentyThousandFlippedBitsNeverGiveAWrongSample) {
+// Each is a store that is mended, with a wait for the disk: store_fuzz does this millions of times.
+TEST(StoreFile, TwoThousandFlippedBitsNeverGiveAWrongSample) {
   const SmallStore small;
   std::mt19937_64 random(3);
   size_t refused = 0, shortened = 0;
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < 2'000; ++i) {
     std::string bytes = small.bytes;
     const size_t place = random() % bytes.size();
     bytes[place] = static_cast<char>(bytes[place] ^ (1 << random() % 8));
@@ -212,8 +213,8 @@ TEST(StoreFile, TwentyThousandFlippedBitsNeverGiveAWrongSample) {
     ++shortened;
     if (HasFailure()) return;
   }
-  EXPECT_GT(refused, 50u);
-  EXPECT_GT(shortened, 15'000u);
+  EXPECT_GT(refused, 5u);
+  EXPECT_GT(shortened, 1'500u);
 }
 
 // A disk that is full, as a limit on the size of files: writing fails with a part written.
