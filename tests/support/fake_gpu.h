@@ -27,8 +27,9 @@ struct FakeStream {
   }
 };
 
-// The fake's primary context, a CUcontext. It lets copies come from any other.
-inline void* const kFakePrimaryContext = reinterpret_cast<void*>(0x1000);
+// GPUs of the process, which share the memory. Their primary contexts, CUcontexts, let copies come from any other.
+inline constexpr int kFakeGpus = 2;
+inline void* fake_primary_context(int ordinal) { return reinterpret_cast<void*>(0x1000 + ordinal); }
 
 // What happened since reset(), and what shall happen.
 struct FakeGpu {
@@ -40,8 +41,9 @@ struct FakeGpu {
   int copies_between_contexts = 0;
   std::vector<size_t> launched;  // for each graph that was launched, how much work it held
   int calls = 0;
-  bool computes = true;  // false: work is queued, and never done
-  int failing_call = 0;  // the number of the call that fails; 0: none does
+  int calls_without_context = 0;  // by a thread that had none
+  bool computes = true;           // false: work is queued, and never done
+  int failing_call = 0;           // the number of the call that fails; 0: none does
 };
 
 FakeGpu& fake_gpu();  // shared by all threads; set it up before they start

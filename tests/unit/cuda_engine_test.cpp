@@ -259,7 +259,7 @@ TEST_F(CudaEngine, NoCallThatFailsLeavesAnythingBehindAndItsErrorSaysWhatWasDone
   }
   EXPECT_GT(number, 100);
   for (const char* doing :
-       {"choosing GPU 0", "making a stream on the GPU", "copying weights to the GPU", "recording a CUDA graph",
+       {"choosing a context", "making a stream on the GPU", "copying weights to the GPU", "recording a CUDA graph",
         "preparing a CUDA graph", "copying pictures to the GPU", "queueing a step of the net on the GPU",
         "copying logits from the GPU", "running the CUDA engine"})
     EXPECT_TRUE(seen.contains(doing)) << doing;

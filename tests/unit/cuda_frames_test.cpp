@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "device/cuda/cuda_context.h"
 #include "device/cuda/cuda_preprocessor.h"
 #include "device/cuda/frame_upload.h"
 #include "image/geometry.h"
@@ -51,7 +52,10 @@ class CudaFrames : public ::testing::Test {
     ASSERT_TRUE(kCudnnIsFake) << dlerror();
     fake_gpu() = {};
   }
-  void TearDown() override { EXPECT_EQ(fake_gpu().objects, 0) << "memory, streams, events or graphs are left"; }
+  void TearDown() override {
+    EXPECT_EQ(fake_gpu().objects, 0) << "memory, streams, events or graphs are left";
+    EXPECT_EQ(fake_gpu().calls_without_context, 0);
+  }
 
   static Result<std::shared_ptr<const Engine>> try_engine(int max_batch = 1) {
     ModelCard card;
@@ -205,6 +209,42 @@ TEST_F(CudaFrames, OfTheHostAreNotGivenToTheKernelAsTheyAre) {
   }
 }
 
+// An application's context, or gstreamer-cuda's, or none at all.
+TEST_F(CudaFrames, LeaveTheThreadsContextAsItWas) {
+  int application = 0;
+  for (void* context :
+       {static_cast<void*>(nullptr), static_cast<void*>(&application), testing::fake_primary_context(1)}) {
+    if (context) {
+      ASSERT_TRUE(push_context(context).ok());
+    }
+    {
+      const std::shared_ptr<const Engine> engine = try_engine().value();
+      const std::unique_ptr<FrameSession> session = frame_session(*engine, crop_of());
+      EXPECT_EQ(current_context().value(), context);
+      const Picture picture = testing::make_picture(PixelFormat::Nv12, 40, 40);
+      for (const ImageView& view : {picture.view, on_gpu(picture.view, 0, &application)})
+        ASSERT_TRUE(session->take(0, view).ok());
+      ASSERT_TRUE(session->run(1).ok());
+      EXPECT_EQ(current_context().value(), context);
+    }
+    EXPECT_EQ(current_context().value(), context);
+    if (context) pop_context();
+  }
+}
+
+TEST_F(CudaFrames, APrimaryContextThatCannotBeMadeIsNamedAndAskedForAgain) {
+  for (const int call : {1, 2}) {  // which GPU, and its context
+    fake_gpu() = {};
+    fake_gpu().failing_call = call;
+    const Result<void*> context = primary_context(1);
+    ASSERT_FALSE(context.ok()) << call;
+    EXPECT_NE(context.error().message.find("making a context on GPU 1: "), std::string::npos)
+        << context.error().message;
+  }
+  EXPECT_EQ(primary_context(1).value(), testing::fake_primary_context(1));
+  EXPECT_EQ(primary_context(7).error().code, ErrorCode::DeviceUnavailable);
+}
+
 // Each call of CUDA's that a session and its frames make fails in its turn.
 TEST_F(CudaFrames, NoCallThatFailsLeavesAnythingBehindAndItsErrorSaysWhatWasDone) {
   const Picture picture = testing::make_picture(PixelFormat::Nv12, 40, 40);
@@ -225,14 +265,15 @@ TEST_F(CudaFrames, NoCallThatFailsLeavesAnythingBehindAndItsErrorSaysWhatWasDone
       if (status) status = (*session)->run(1);
     }
     failed = fake_gpu().calls >= number;
+    fake_gpu().failing_call = 0;
     ASSERT_EQ(fake_gpu().objects, objects) << number << (status ? "" : to_string(status.error()));
     if (!status) seen.insert(status.error().message.substr(0, status.error().message.find(':')));
   }
   EXPECT_GT(number, 30);
-  for (const char* doing : {"copying a frame to the GPU", "copying filters to the GPU", "making an event on the GPU",
-                            "recording an event on the GPU", "preprocessing a frame on the GPU",
-                            "clearing the GPU's memory", "making a context on GPU 0",
-                            "looking for cuMemcpyPeerAsync in the driver", "copying a frame from another CUDA context"})
+  for (const char* doing :
+       {"copying a frame to the GPU", "copying filters to the GPU", "choosing a context",
+        "asking for the current context", "making an event on the GPU", "recording an event on the GPU",
+        "preprocessing a frame on the GPU", "clearing the GPU's memory", "copying a frame from another CUDA context"})
     EXPECT_TRUE(seen.contains(doing)) << doing;
 }
 
