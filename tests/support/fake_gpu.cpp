@@ -41,6 +41,8 @@ struct FakeGraph {
 
 struct FakeEvent {
   bool times;
+  FakeStream* stream = nullptr;  // where it was recorded, behind so much work
+  size_t place = 0;
 };
 
 FakeStream& stream_of(cudaStream_t stream) { return *reinterpret_cast<FakeStream*>(stream); }
@@ -152,6 +154,7 @@ namespace resnetft {
 cudaError_t launch_frame(const FrameTask& task, cudaStream_t stream) {
   testing::needs_context();
   if (const cudaError_t code = testing::called()) return code;
+  ++testing::fake_gpu().frames;
   testing::stream_of(stream).queue([task] { testing::run_tiles(task); });
   return cudaSuccess;
 }
@@ -233,6 +236,7 @@ cudaError_t cudaMallocHost(void** memory, size_t bytes) {
   needs_context();
   if (const cudaError_t code = called(cudaErrorMemoryAllocation)) return code;
   ++fake_gpu().allocations;
+  fake_gpu().pinned_bytes += bytes;
   *memory = created(std::malloc(bytes));
   return cudaSuccess;
 }
@@ -284,7 +288,11 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   delete &stream_of(stream);
   return destroyed(), cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return needs_context(), called(); }
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  needs_context();
+  if (stream) stream_of(stream).finish(stream_of(stream).queued());
+  return called();
+}
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   needs_context();
@@ -300,12 +308,19 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   needs_context();
-  if (!reinterpret_cast<FakeEvent*>(event)->times) return called();
+  FakeEvent& recorded = *reinterpret_cast<FakeEvent*>(event);
+  recorded.stream = &stream_of(stream);
+  recorded.place = recorded.stream->queued();
+  if (!recorded.times) return called();
   const void*& timing = stream_of(stream).timing;
   timing = timing && timing != event ? nullptr : event;
   return cudaSuccess;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return called(); }
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  const FakeEvent& recorded = *reinterpret_cast<FakeEvent*>(event);
+  if (recorded.stream) recorded.stream->finish(recorded.place);
+  return called();
+}
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) { return *milliseconds = 1, called(); }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
@@ -338,12 +353,11 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
   return destroyed(), cudaSuccess;
 }
 cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return called(); }
-cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   needs_context();
   if (const cudaError_t code = called()) return code;
   const FakeGraph& graph = *reinterpret_cast<FakeGraph*>(executable);
-  for (const FakeWork& work : graph.work)
-    if (fake_gpu().computes) work();
+  for (const FakeWork& work : graph.work) stream_of(stream).queue(work);
   const std::scoped_lock guard(lock);
   fake_gpu().launched.push_back(graph.work.size());
   return cudaSuccess;

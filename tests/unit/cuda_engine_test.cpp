@@ -211,7 +211,7 @@ TEST_F(CudaEngine, ASessionKeepsItsEngineAlive) {
 
 TEST_F(CudaEngine, ABatchThatDoesNotFitNamesOneThatDoes) {
   fake_gpu().computes = false;
-  fake_gpu().memory_bytes = size_t{24} << 20;  // of 64 pictures a session takes 31 MB
+  fake_gpu().memory_bytes = size_t{26} << 20;  // of 64 pictures a session takes more, of 32 half of that and 8 MiB
   const EngineSpec large = spec_of(64, 64, 64, Precision::Fp16);
   Result<std::shared_ptr<const Engine>> engine = create_cuda_engine(card_of("resnet20"), weights_of("resnet20"), large);
   Error error = {ErrorCode::Internal, "", ""};
