@@ -94,6 +94,7 @@ CUresult answer() { return static_cast<CUresult>(called()); }
 
 thread_local std::vector<CUcontext> contexts;  // the topmost is current
 
+CUresult start(unsigned) { return answer(); }
 CUresult get_device(CUdevice* device, int ordinal) {
   *device = ordinal;
   return ordinal < kFakeGpus ? answer() : CUDA_ERROR_INVALID_DEVICE;
@@ -132,6 +133,7 @@ struct DriverFunction {
   void* address;
 };
 const std::array kDriverFunctions = {
+    DriverFunction{"cuInit", reinterpret_cast<void*>(start)},
     DriverFunction{"cuDeviceGet", reinterpret_cast<void*>(get_device)},
     DriverFunction{"cuDevicePrimaryCtxRetain", reinterpret_cast<void*>(retain_primary_context)},
     DriverFunction{"cuCtxGetCurrent", reinterpret_cast<void*>(get_current_context)},

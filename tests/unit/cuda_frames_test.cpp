@@ -303,7 +303,7 @@ TEST_F(CudaFrames, LeaveTheThreadsContextAsItWas) {
 }
 
 TEST_F(CudaFrames, APrimaryContextThatCannotBeMadeIsNamedAndAskedForAgain) {
-  for (const int call : {1, 2}) {  // which GPU, and its context
+  for (const int call : {1, 2, 3}) {  // the start, which GPU, and its context
     fake_gpu() = {};
     fake_gpu().failing_call = call;
     const Result<void*> context = primary_context(1);

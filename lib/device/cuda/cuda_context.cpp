@@ -17,6 +17,7 @@ namespace {
 constexpr unsigned kDriverVersion = 12000;  // whose functions these are
 
 struct Driver {
+  decltype(cuInit)* start;
   decltype(cuDeviceGet)* device;
   decltype(cuDevicePrimaryCtxRetain)* retain_primary_context;
   decltype(cuCtxGetCurrent)* current_context;
@@ -38,7 +39,8 @@ Status find(const char* name, Function*& function) {
 }
 
 Status find_all(Driver& driver) {
-  Status status = find("cuDeviceGet", driver.device);
+  Status status = find("cuInit", driver.start);
+  if (status) status = find("cuDeviceGet", driver.device);
   if (status) status = find("cuDevicePrimaryCtxRetain", driver.retain_primary_context);
   if (status) status = find("cuCtxGetCurrent", driver.current_context);
   if (status) status = find("cuCtxPushCurrent", driver.push_context);
@@ -70,6 +72,7 @@ Status driver_status(std::string_view doing, CUresult code) {
 Result<void*> make_primary_context(const Driver& driver, int ordinal) {
   const std::string doing = "making a context on GPU " + std::to_string(ordinal);
   CUdevice device = 0;
+  if (Status status = driver_status(doing, driver.start(0)); !status) return status.error();
   if (Status status = driver_status(doing, driver.device(&device, ordinal)); !status) return status.error();
   CUcontext context = nullptr;
   if (Status status = driver_status(doing, driver.retain_primary_context(&context, device)); !status)

@@ -42,7 +42,7 @@ class StreamPreprocessor : public CudaPreprocessor {
 
   ~StreamPreprocessor() override {
     const CurrentGpu current(options_.ordinal);
-    cudaStreamSynchronize(stream_.get());
+    if (stream_.get()) cudaStreamSynchronize(stream_.get());  // null is everybody's stream
   }
 
   Status start() {
