@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <gst/cuda/gstcudaloader.h>
+#include <gst/cuda/gstcudamemory.h>
 #include <gst/cuda/gstcudautils.h>
 
 #include <array>

@@ -2,6 +2,7 @@
 // Frames in a GPU's memory, with gstreamer-cuda itself: over a GPU that is the host (fake_gpu_main.cpp), where copies
 // are counted, or over a real one.
 #include <dlfcn.h>
+#include <gst/cuda/gstcudamemory.h>
 #include <gst/cuda/gstcudautils.h>
 
 #include "device/device_choice.h"
@@ -65,14 +66,23 @@ void paint(uint8_t* pixels, const GstVideoInfo& info, const Color& color) {
     }
 }
 
+GstMemory* gpu_memory(GstCudaContext* context, const GstVideoInfo& info) {
+  gst_cuda_memory_init_once();
+  GstAllocator* allocator = gst_allocator_find(GST_CUDA_MEMORY_TYPE_NAME);
+#if GST_CHECK_VERSION(1, 24, 0)
+  GstMemory* memory = gst_cuda_allocator_alloc(GST_CUDA_ALLOCATOR(allocator), context, nullptr, &info);
+#else
+  GstMemory* memory = gst_cuda_allocator_alloc(GST_CUDA_ALLOCATOR(allocator), context, &info);
+#endif
+  gst_object_unref(allocator);
+  return memory;
+}
+
 // Of RGBA or NV12, wholly on the GPU.
 GstBuffer* gpu_frame(GstCudaContext* context, GstVideoFormat format, const Color& color, uint64_t index = 0) {
-  gst_cuda_memory_init_once();
   GstVideoInfo info;
   gst_video_info_set_format(&info, format, kWidth, kHeight);
-  GstAllocator* allocator = gst_allocator_find(GST_CUDA_MEMORY_TYPE_NAME);
-  GstMemory* memory = gst_cuda_allocator_alloc(GST_CUDA_ALLOCATOR(allocator), context, &info);
-  gst_object_unref(allocator);
+  GstMemory* memory = gpu_memory(context, info);
   GstMapInfo map;
   EXPECT_TRUE(gst_memory_map(memory, &map, GST_MAP_WRITE));
   paint(map.data, GST_CUDA_MEMORY_CAST(memory)->info, color);

@@ -74,7 +74,8 @@ CUresult cuMemcpy2D(const CUDA_MEMCPY2D* copy) {
 CUresult cuMemcpy2DAsync(const CUDA_MEMCPY2D* copy, CUstream) { return cuMemcpy2D(copy); }
 
 CUresult cuStreamCreate(CUstream* stream, unsigned) { return *stream = nullptr, CUDA_SUCCESS; }
-#undef cuStreamDestroy  // gstreamer-cuda looks for the first of that name
+CUresult cuStreamDestroy_v2(CUstream) { return CUDA_SUCCESS; }
+#undef cuStreamDestroy  // GStreamer 1.22 looks for the first of that name
 CUresult cuStreamDestroy(CUstream stream);
 CUresult cuStreamDestroy(CUstream) { return CUDA_SUCCESS; }
 CUresult cuStreamSynchronize(CUstream) { return CUDA_SUCCESS; }
