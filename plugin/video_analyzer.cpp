@@ -227,9 +227,17 @@ GstCaps* in_host_memory(GstCaps* caps) {
   return result;
 }
 
+// A stream that began in a GPU's memory goes on there: should a later model run on the CPU, it could not be negotiated
+// anew, and would end.
+bool flows_in_gpu_memory(GstBaseTransform* transform) {
+  const auto caps = resnetft::GRef<GstCaps>::adopt(gst_pad_get_current_caps(GST_BASE_TRANSFORM_SINK_PAD(transform)));
+  return caps && is_gpu_memory(gst_caps_get_features(caps.get(), 0));
+}
+
 GstCaps* transform_caps(GstBaseTransform* transform, GstPadDirection, GstCaps* caps, GstCaps* filter) {
   auto* self = GST_RESNET_VIDEO_ANALYZER(transform);
-  GstCaps* possible = class_of(self)->takes_gpu_memory(self) ? gst_caps_ref(caps) : in_host_memory(caps);
+  const bool any_memory = class_of(self)->takes_gpu_memory(self) || flows_in_gpu_memory(transform);
+  GstCaps* possible = any_memory ? gst_caps_ref(caps) : in_host_memory(caps);
   if (!filter) return possible;
   const auto all = resnetft::GRef<GstCaps>::adopt(possible);
   return gst_caps_intersect_full(filter, all.get(), GST_CAPS_INTERSECT_FIRST);

@@ -22,7 +22,8 @@ fs::path make_machine() {
   fs::create_symlink(RESNETFT_FAKE_CUDA_MODULE, folder / "libresnetft-cuda.so");
   for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(RESNETFT_LIBRARY).parent_path())) {
     const std::string name = entry.path().filename();
-    if (name.starts_with("libresnetft.so") && !entry.is_directory()) fs::create_symlink(entry.path(), folder / name);
+    const bool wanted = name.starts_with("libresnetft.so") || name == "libresnetft-torch.so";
+    if (wanted && !entry.is_directory()) fs::create_symlink(entry.path(), folder / name);
   }
   return folder;
 }

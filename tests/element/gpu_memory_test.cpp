@@ -96,6 +96,16 @@ GstBuffer* gpu_frame(GstCudaContext* context, GstVideoFormat format, const Color
   return buffer;
 }
 
+// Says "cpu" of everything, on the CPU: no GPU's engine has layer normalisation.
+std::shared_ptr<const Model> model_for_the_cpu() {
+  const std::shared_ptr<const Model> batch = stubborn_model("cpu");
+  ModelCard card = batch->card();
+  card.normalization = Normalization::Layer;
+  FloatWeights weights = **batch->weights();
+  std::erase_if(weights, [](const auto& entry) { return entry.first.find("running_") != std::string::npos; });
+  return Model::create(std::move(card), std::move(weights)).value();
+}
+
 struct Outcome {
   std::string label;
   bool same_memory;
@@ -200,6 +210,27 @@ TEST_F(GpuMemory, GetsACompositionWhereThePeerTakesOne) {
   ASSERT_NE(out, nullptr);
   EXPECT_NE(gst_buffer_get_video_overlay_composition_meta(out), nullptr);
   gst_buffer_unref(out);
+}
+
+TEST_F(GpuMemory, IsCopiedToTheHostForALaterModelOfTheCpuAndMayBeNegotiatedAnew) {
+  if (!is_fake()) GTEST_SKIP() << "not tested: the reference engine is not in the bundle";
+  ElementHarness harness({{"model-file", color_file()}, {"device", "auto"}}, gpu_caps("RGBA"));
+  const ContextPtr context = offered_context(harness.element());
+  ASSERT_TRUE(context);
+  EXPECT_EQ(outcome_of(harness, gpu_frame(context.get(), GST_VIDEO_FORMAT_RGBA, kRed)).label, "red");
+  harness.messages();
+  gboolean accepted = FALSE;
+  const std::string path = save("cpu.safetensors", model_for_the_cpu());
+  g_signal_emit_by_name(harness.element(), "load-model", path.c_str(), &accepted);
+  ASSERT_TRUE(harness.wait_for("model-changed"));
+  for (const bool anew : {false, true}) {
+    if (anew) gst_harness_push_upstream_event(harness.get(), gst_event_new_reconfigure());
+    const Outcome outcome = outcome_of(harness, gpu_frame(context.get(), GST_VIDEO_FORMAT_RGBA, kRed));
+    EXPECT_EQ(outcome.label, "cpu") << anew;
+    EXPECT_EQ(outcome.copies, 1) << anew;
+  }
+  gst_harness_set_src_caps_str(harness.get(), gpu_caps("NV12").c_str());
+  EXPECT_EQ(outcome_of(harness, gpu_frame(context.get(), GST_VIDEO_FORMAT_NV12, kRed)).label, "cpu");
 }
 
 TEST_F(GpuMemory, IsCopiedToTheHostForASample) {
