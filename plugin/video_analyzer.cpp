@@ -294,10 +294,11 @@ std::string caps_in_memory(const std::string& memory, const std::string& fields)
          ", " GST_CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION "), " + fields;
 }
 
+// A GPU's memory comes first: who could give either need not copy.
 void add_pad_templates(GstElementClass* element_class) {
-  std::string text = caps_in_memory(GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY, resnetft::video_caps_text());
-  if (const std::string cuda = resnetft::cuda_caps_text(); !cuda.empty())
-    text += "; " + caps_in_memory(resnetft::kCudaMemoryFeature, cuda);
+  const std::string cuda = resnetft::cuda_caps_text();
+  std::string text = cuda.empty() ? "" : caps_in_memory(resnetft::kCudaMemoryFeature, cuda) + "; ";
+  text += caps_in_memory(GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY, resnetft::video_caps_text());
   const auto caps = resnetft::GRef<GstCaps>::adopt(gst_caps_from_string(text.c_str()));
   gst_element_class_add_pad_template(element_class,
                                      gst_pad_template_new("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps.get()));

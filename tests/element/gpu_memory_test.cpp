@@ -5,6 +5,7 @@
 #include <gst/cuda/gstcudamemory.h>
 #include <gst/cuda/gstcudautils.h>
 
+#include "device/cuda_module.h"
 #include "device/device_choice.h"
 #include "finetune_harness.h"
 #include "gpu/gpu_required.h"
@@ -132,6 +133,49 @@ class GpuMemory : public ElementTest {
   }
 };
 
+// `elements` as gst-launch reads them, the last one a resnetclassify: between two pads.
+class Chain {
+ public:
+  Chain(const std::string& elements, const std::string& caps) : harness_(gst_harness_new_parse(elements.c_str())) {
+    gst_harness_set_src_caps_str(harness_, caps.c_str());
+    gst_harness_play(harness_);
+  }
+  ~Chain() { gst_harness_teardown(harness_); }
+  Chain(const Chain&) = delete;
+  Chain& operator=(const Chain&) = delete;
+
+  // What comes out for it; null: nothing.
+  GRef<GstBuffer> process(GstBuffer* buffer) {
+    EXPECT_EQ(gst_harness_push(harness_, buffer), GST_FLOW_OK);
+    return GRef<GstBuffer>::adopt(gst_harness_try_pull(harness_));
+  }
+
+ private:
+  GstHarness* harness_;
+};
+
+bool has_element(const char* name) {
+  return static_cast<bool>(GRef<GstElementFactory>::adopt(gst_element_factory_find(name)));
+}
+
+GstCudaContext* context_of(GstBuffer* buffer) {
+  GstMemory* memory = gst_buffer_peek_memory(buffer, 0);
+  return gst_is_cuda_memory(memory) ? GST_CUDA_MEMORY_CAST(memory)->context : nullptr;
+}
+
+constexpr const char* kH264Caps =
+    "video/x-h264, stream-format=byte-stream, alignment=au, profile=main, width=320, height=240, framerate=30/1";
+
+// fake_nvcuvid.cpp makes a picture of that colour of it.
+GstBuffer* h264_packet(const Color& color, uint64_t index) {
+  const std::array<uint8_t, 3> yuv = yuv_of(color);
+  const std::array<uint8_t, 8> bytes = {0, 0, 0, 1, 0x65, yuv[0], yuv[1], yuv[2]};
+  GstBuffer* buffer = gst_buffer_new_memdup(bytes.data(), bytes.size());
+  GST_BUFFER_PTS(buffer) = GST_BUFFER_DTS(buffer) = gst_util_uint64_scale(index, GST_SECOND, 30);
+  GST_BUFFER_DURATION(buffer) = GST_SECOND / 30;
+  return buffer;
+}
+
 }  // namespace
 
 TEST_F(GpuMemory, IsClassifiedWhereItLies) {
@@ -170,6 +214,50 @@ TEST_F(GpuMemory, OfAnotherContextIsClassifiedWithoutTheHost) {
   const Outcome outcome = outcome_of(harness, gpu_frame(other.get(), GST_VIDEO_FORMAT_NV12, kBlue));
   EXPECT_EQ(outcome.label, "blue");
   EXPECT_EQ(outcome.copies, 0);
+}
+
+TEST_F(GpuMemory, ComesFromADecoderInTheContextThatItIsOffered) {
+  if (!is_fake()) GTEST_SKIP() << "not tested: a real decoder needs a real stream";
+  if (!has_element("nvh264dec")) GTEST_SKIP() << "not tested: this GStreamer has no nvh264dec";
+  Chain chain("nvh264dec ! resnetclassify device=cuda model-file=" + color_file(), kH264Caps);
+  const int before = copies();
+  uint64_t index = 0;
+  for (const auto& [color, label] : {std::pair{kRed, "red"}, {kGreen, "green"}, {kBlue, "blue"}}) {
+    const GRef<GstBuffer> out = chain.process(h264_packet(color, index++));
+    ASSERT_TRUE(out);
+    EXPECT_EQ(text_field(classification_of(out.get()), "label"), label);
+    ASSERT_TRUE(context_of(out.get()));
+    EXPECT_EQ(gst_cuda_context_get_handle(context_of(out.get())), reinterpret_cast<void*>(0x1000));
+  }
+  EXPECT_EQ(copies(), before);
+}
+
+TEST_F(GpuMemory, IsNotWhatADecoderGivesWhereTheModelRunsOnTheCpu) {
+  if (!is_fake()) GTEST_SKIP() << "not tested: a real decoder needs a real stream";
+  if (!has_element("nvh264dec")) GTEST_SKIP() << "not tested: this GStreamer has no nvh264dec";
+  Chain chain("nvh264dec ! resnetclassify device=cpu model-file=" + color_file(), kH264Caps);
+  const GRef<GstBuffer> out = chain.process(h264_packet(kGreen, 0));
+  ASSERT_TRUE(out);
+  EXPECT_EQ(text_field(classification_of(out.get()), "label"), "green");
+  EXPECT_FALSE(context_of(out.get()));
+}
+
+TEST_F(GpuMemory, ComesFromAnUploadInTheContextThatItIsOffered) {
+  if (!has_element("cudaupload")) GTEST_SKIP() << "NOT TESTED: this GStreamer has no cudaupload";
+  // Without the caps an upload passes on what it gets, if only the next element takes it.
+  Chain chain("cudaupload ! video/x-raw(memory:CUDAMemory) ! resnetclassify device=cuda model-file=" + color_file(),
+              "video/x-raw, format=RGBA, framerate=30/1, width=320, height=240");
+  for (const auto& [color, label] : {std::pair{kRed, "red"}, {kGreen, "green"}, {kBlue, "blue"}}) {
+    GstVideoInfo info;
+    gst_video_info_set_format(&info, GST_VIDEO_FORMAT_RGBA, kWidth, kHeight);
+    std::vector<uint8_t> pixels(info.size);
+    paint(pixels.data(), info, color);
+    const GRef<GstBuffer> out = chain.process(gst_buffer_new_memdup(pixels.data(), pixels.size()));
+    ASSERT_TRUE(out);
+    EXPECT_EQ(text_field(classification_of(out.get()), "label"), label);
+    ASSERT_TRUE(context_of(out.get()));
+    EXPECT_EQ(gst_cuda_context_get_handle(context_of(out.get())), (*cuda_module())->primary_context(0).value());
+  }
 }
 
 TEST_F(GpuMemory, AContextThatWasSetIsTheOneThatIsOffered) {

@@ -31,7 +31,8 @@ done
 if "$here/gst/bin/gst-inspect-1.0" --exists cudaupload; then
   for format in NV12 I420 RGBA; do
     for color in red green blue; do
-      expect_label $color $color "format=$format,width=320,height=240" "cudaupload !"
+      # Without the caps it passes on what it gets, if only the next element takes it.
+      expect_label $color $color "format=$format,width=320,height=240" "cudaupload ! video/x-raw(memory:CUDAMemory) !"
     done
   done
   echo 'gstreamer: frames went through cudaupload and resnetclassify'

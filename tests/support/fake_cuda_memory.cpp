@@ -66,7 +66,7 @@ CUresult cuMemAllocHost(void** memory, size_t bytes) { return *memory = std::mal
 CUresult cuMemFreeHost(void* memory) { return std::free(memory), CUDA_SUCCESS; }
 CUresult cuMemcpy2D(const CUDA_MEMCPY2D* copy) {
   if (contexts.empty()) return CUDA_ERROR_INVALID_CONTEXT;
-  ++copies;
+  if (copy->srcMemoryType == CU_MEMORYTYPE_HOST || copy->dstMemoryType == CU_MEMORYTYPE_HOST) ++copies;
   for (size_t row = 0; row < copy->Height; ++row)
     std::memcpy(target_of(*copy) + row * copy->dstPitch, source_of(*copy) + row * copy->srcPitch, copy->WidthInBytes);
   return CUDA_SUCCESS;
