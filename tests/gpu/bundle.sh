@@ -45,6 +45,8 @@ pack_gstreamer() {
   for file in $(LD_LIBRARY_PATH=$gst/lib libraries_of "$gst"/plugins/* "$gst"/bin/* "$gst"/lib/libresnetft.so.0); do
     cp -L "$file" "$gst/lib/"
   done
+  mkdir "$gst/fonts"
+  cp "$(fc-match -f '%{file}' 'Sans Bold')" "$gst/fonts/"  # for labels: a bare machine has none
   cp tests/gpu/gstreamer.sh "$folder/"
 }
 

@@ -6,6 +6,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export LD_LIBRARY_PATH=$here/gst/lib:$here${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+cat >"$work/fonts.conf" <<END
+<fontconfig><dir>$here/gst/fonts</dir><cachedir>$work</cachedir></fontconfig>
+END
+export FONTCONFIG_FILE=$work/fonts.conf
 export GST_PLUGIN_PATH=$here/gst/plugins GST_PLUGIN_SYSTEM_PATH=$work GST_REGISTRY=$work/registry.bin GST_REGISTRY_FORK=no
 
 echo 'gstreamer: the learner is NOT TESTED: its features are made by the engine of the CPU, which is not in the bundle'
