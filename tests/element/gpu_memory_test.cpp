@@ -270,6 +270,44 @@ TEST_F(GpuMemory, AContextThatWasSetIsTheOneThatIsOffered) {
   EXPECT_EQ(offered_context(element).get(), other.get());
 }
 
+TEST_F(GpuMemory, IsSharedByNeighboursInTheContextThatTheLastOneHas) {
+  const auto bin = GRef<GstElement>::adopt(
+      GST_ELEMENT(gst_object_ref_sink(gst_parse_launch("resnetclassify name=first device=cuda ! "
+                                                       "resnetclassify name=last device=cuda",
+                                                       nullptr))));
+  const auto element = [&](const char* name) {
+    return GRef<GstElement>::adopt(gst_bin_get_by_name(GST_BIN(bin.get()), name));
+  };
+  gst_element_set_state(element("last").get(), GST_STATE_READY);
+  const ContextPtr last = offered_context(element("last").get());
+  ASSERT_TRUE(last);
+  gst_element_set_state(element("first").get(), GST_STATE_READY);
+  EXPECT_EQ(offered_context(element("first").get()).get(), last.get());
+  gst_element_set_state(bin.get(), GST_STATE_NULL);
+}
+
+TEST_F(GpuMemory, IsAskedForOfTheApplication) {
+  const auto pipeline = GRef<GstElement>::adopt(GST_ELEMENT(gst_object_ref_sink(gst_pipeline_new(nullptr))));
+  GstElement* element = make_classifier({{"device", "cuda"}});
+  gst_bin_add(GST_BIN(pipeline.get()), element);
+  const ContextPtr other = ContextPtr::adopt(gst_cuda_context_new(0));
+  ASSERT_TRUE(other);
+  const auto answer = [](GstBus*, GstMessage* message, gpointer context) {
+    const gchar* type = nullptr;
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_NEED_CONTEXT && gst_message_parse_context_type(message, &type) &&
+        g_strcmp0(type, GST_CUDA_CONTEXT_TYPE) == 0) {
+      const auto wanted = GRef<GstContext>::adopt(gst_context_new_cuda_context(GST_CUDA_CONTEXT(context)));
+      gst_element_set_context(GST_ELEMENT(GST_MESSAGE_SRC(message)), wanted.get());
+    }
+    return GST_BUS_PASS;
+  };
+  const auto bus = GRef<GstBus>::adopt(gst_element_get_bus(pipeline.get()));
+  gst_bus_set_sync_handler(bus.get(), answer, other.get(), nullptr);
+  gst_element_set_state(pipeline.get(), GST_STATE_READY);
+  EXPECT_EQ(offered_context(element).get(), other.get());
+  gst_element_set_state(pipeline.get(), GST_STATE_NULL);
+}
+
 TEST_F(GpuMemory, HasNoLabelDrawnIntoItAndOneWarningSaysSo) {
   ElementHarness harness(on_gpu({{"overlay", "true"}}), gpu_caps("RGBA"));
   const ContextPtr context = offered_context(harness.element());
