@@ -339,7 +339,7 @@ TEST_F(GpuMemory, GetsACompositionWhereThePeerTakesOne) {
 }
 
 TEST_F(GpuMemory, IsCopiedToTheHostForALaterModelOfTheCpuAndMayBeNegotiatedAnew) {
-  if (!is_fake()) GTEST_SKIP() << "not tested: the reference engine is not in the bundle";
+  if (!is_fake()) GTEST_SKIP() << "not tested: the reference engine need not be in the bundle";
   ElementHarness harness({{"model-file", color_file()}, {"device", "auto"}}, gpu_caps("RGBA"));
   const ContextPtr context = offered_context(harness.element());
   ASSERT_TRUE(context);
@@ -377,7 +377,7 @@ TEST_F(GpuMemory, IsCopiedToTheHostByTheLearnerForTheFramesThatItSamples) {
                            {"label", "warm"},
                            {"sample-interval", "3"},
                            {"train", "off"},
-                           {"training-device", "cpu"}},
+                           {"training-device", is_fake() ? "cpu" : "cuda"}},
                           gpu_caps("RGBA"));
   const ContextPtr context = ContextPtr::adopt(gst_cuda_context_new(0));
   ASSERT_TRUE(context);
