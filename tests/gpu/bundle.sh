@@ -75,4 +75,5 @@ done
 tar -czf "$output" -C "$temporary" resnetft-gpu
 bytes=$(stat -c %s "$output")
 [ "$bytes" -le "$most_bytes" ] || fail "$output has $bytes bytes, more than $most_bytes"
-printf 'bundle: %s, %s bytes\n' "$output" "$bytes"
+glibc=$({ find "$folder" -type f -exec readelf -V {} + 2>/dev/null || true; } | grep -o 'GLIBC_2\.[0-9]*' | sort -uV | tail -n 1)
+printf 'bundle: %s, %s bytes, for glibc %s or newer\n' "$output" "$bytes" "${glibc#GLIBC_}"

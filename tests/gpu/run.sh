@@ -33,7 +33,7 @@ finish() {
   exit 1
 }
 
-if [ -z "$cudnn" ] && ! ldconfig -p 2>/dev/null | grep -q 'libcudnn\.so\.9'; then
+if [ -z "$cudnn" ] && ! PATH=$PATH:/sbin ldconfig -p 2>/dev/null | grep -q 'libcudnn\.so\.9'; then
   echo "run: cuDNN was not found, without which the engine's tests do not run: python3 -m pip install nvidia-cudnn-cu13"
 fi
 
