@@ -52,10 +52,10 @@ std::array<uint8_t, 3> yuv_of(const Color& color) {
           static_cast<uint8_t>(128 + 0.439 * r - 0.368 * g - 0.071 * b)};
 }
 
-void paint(uint8_t* pixels, const GstVideoInfo& info, const Color& color) {
+void paint(uint8_t* pixels, const GstVideoInfo& info, const Color& color, int left = 0) {
   const std::array<uint8_t, 3> yuv = yuv_of(color);
   for (int y = 0; y < kHeight; ++y)
-    for (int x = 0; x < kWidth; ++x) {
+    for (int x = left; x < kWidth; ++x) {
       if (GST_VIDEO_INFO_FORMAT(&info) == GST_VIDEO_FORMAT_RGBA) {
         for (int c = 0; c < 3; ++c) pixels[y * info.stride[0] + 4 * x + c] = color[static_cast<size_t>(c)];
         continue;
@@ -79,14 +79,16 @@ GstMemory* gpu_memory(GstCudaContext* context, const GstVideoInfo& info) {
   return memory;
 }
 
-// Of RGBA or NV12, wholly on the GPU.
-GstBuffer* gpu_frame(GstCudaContext* context, GstVideoFormat format, const Color& color, uint64_t index = 0) {
+// Of RGBA or NV12, wholly on the GPU. `right`: of the right half.
+GstBuffer* gpu_frame(GstCudaContext* context, GstVideoFormat format, const Color& color, uint64_t index = 0,
+                     std::optional<Color> right = {}) {
   GstVideoInfo info;
   gst_video_info_set_format(&info, format, kWidth, kHeight);
   GstMemory* memory = gpu_memory(context, info);
   GstMapInfo map;
   EXPECT_TRUE(gst_memory_map(memory, &map, GST_MAP_WRITE));
   paint(map.data, GST_CUDA_MEMORY_CAST(memory)->info, color);
+  if (right) paint(map.data, GST_CUDA_MEMORY_CAST(memory)->info, *right, kWidth / 2);
   gst_memory_unmap(memory, &map);
   EXPECT_TRUE(gst_memory_map(memory, &map, static_cast<GstMapFlags>(int{GST_MAP_READWRITE} | int{GST_MAP_CUDA})));
   gst_memory_unmap(memory, &map);
@@ -190,6 +192,42 @@ TEST_F(GpuMemory, IsClassifiedWhereItLies) {
       EXPECT_EQ(outcome.copies, 0);
     }
   }
+}
+
+TEST_F(GpuMemory, IsCroppedAsTheBufferSays) {
+  for (const auto& [format, name] : {std::pair{GST_VIDEO_FORMAT_RGBA, "RGBA"}, {GST_VIDEO_FORMAT_NV12, "NV12"}}) {
+    ElementHarness harness(on_gpu(), gpu_caps(name));
+    for (const ContextPtr& context : {offered_context(harness.element()), ContextPtr::adopt(gst_cuda_context_new(0))}) {
+      ASSERT_TRUE(context);
+      for (const auto& [left, label] : {std::pair{0u, "red"}, {kWidth / 2u, "blue"}}) {
+        GstBuffer* buffer = gpu_frame(context.get(), format, kRed, 0, kBlue);
+        GstVideoCropMeta* crop = gst_buffer_add_video_crop_meta(buffer);
+        crop->x = left;
+        crop->width = kWidth / 2;
+        crop->height = kHeight;
+        EXPECT_EQ(outcome_of(harness, buffer).label, label) << name;
+      }
+    }
+  }
+}
+
+TEST_F(GpuMemory, IsClassifiedRegionByRegion) {
+  ElementHarness harness(on_gpu({{"region", "roi-list"}}), gpu_caps("NV12"));
+  const ContextPtr context = offered_context(harness.element());
+  ASSERT_TRUE(context);
+  GstBuffer* buffer = gpu_frame(context.get(), GST_VIDEO_FORMAT_NV12, kRed, 0, kBlue);
+  for (const guint left : {8u, kWidth / 2u + 8u})
+    gst_buffer_add_video_region_of_interest_meta(buffer, "thing", left, 9, 50, 61);
+  GstBuffer* out = harness.process(buffer);
+  ASSERT_NE(out, nullptr);
+  std::vector<std::string> labels;
+  gpointer state = nullptr;
+  while (GstMeta* meta = gst_buffer_iterate_meta_filtered(out, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))
+    labels.push_back(text_field(gst_video_region_of_interest_meta_get_param(
+                                    reinterpret_cast<GstVideoRegionOfInterestMeta*>(meta), "classification"),
+                                "label"));
+  gst_buffer_unref(out);
+  EXPECT_EQ(labels, (std::vector<std::string>{"red", "blue"}));
 }
 
 TEST_F(GpuMemory, IsNotNeededForTheGpuToClassify) {
