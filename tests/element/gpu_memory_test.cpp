@@ -146,10 +146,13 @@ class Chain {
   Chain(const Chain&) = delete;
   Chain& operator=(const Chain&) = delete;
 
-  // What comes out for it; null: nothing.
-  GRef<GstBuffer> process(GstBuffer* buffer) {
-    EXPECT_EQ(gst_harness_push(harness_, buffer), GST_FLOW_OK);
-    return GRef<GstBuffer>::adopt(gst_harness_try_pull(harness_));
+  // All that comes out for them.
+  std::vector<GRef<GstBuffer>> process(const std::vector<GstBuffer*>& buffers) {
+    for (GstBuffer* buffer : buffers) EXPECT_EQ(gst_harness_push(harness_, buffer), GST_FLOW_OK);
+    gst_harness_push_event(harness_, gst_event_new_eos());
+    std::vector<GRef<GstBuffer>> all;
+    while (GstBuffer* out = gst_harness_try_pull(harness_)) all.push_back(GRef<GstBuffer>::adopt(out));
+    return all;
   }
 
  private:
@@ -160,18 +163,31 @@ bool has_element(const char* name) {
   return static_cast<bool>(GRef<GstElementFactory>::adopt(gst_element_factory_find(name)));
 }
 
-GstCudaContext* context_of(GstBuffer* buffer) {
+std::vector<std::string> labels_of(const std::vector<GRef<GstBuffer>>& buffers) {
+  std::vector<std::string> labels;
+  for (const GRef<GstBuffer>& buffer : buffers) labels.push_back(text_field(classification_of(buffer.get()), "label"));
+  return labels;
+}
+
+// Null: in the host's memory.
+void expect_in_context(GstBuffer* buffer, void* handle) {
   GstMemory* memory = gst_buffer_peek_memory(buffer, 0);
-  return gst_is_cuda_memory(memory) ? GST_CUDA_MEMORY_CAST(memory)->context : nullptr;
+  void* found =
+      gst_is_cuda_memory(memory) ? gst_cuda_context_get_handle(GST_CUDA_MEMORY_CAST(memory)->context) : nullptr;
+  EXPECT_EQ(found, handle);
 }
 
 constexpr const char* kH264Caps =
-    "video/x-h264, stream-format=byte-stream, alignment=au, profile=main, width=320, height=240, framerate=30/1";
+    "video/x-h264, stream-format=byte-stream, alignment=au, profile=constrained-baseline, width=320, height=240, "
+    "framerate=30/1";
 
-// fake_nvcuvid.cpp makes a picture of that colour of it.
+// A sequence's and a picture's parameters and the header of a slice, in place of which fake_nvcuvid.cpp makes a picture
+// of that colour.
 GstBuffer* h264_packet(const Color& color, uint64_t index) {
   const std::array<uint8_t, 3> yuv = yuv_of(color);
-  const std::array<uint8_t, 8> bytes = {0, 0, 0, 1, 0x65, yuv[0], yuv[1], yuv[2]};
+  const std::array<uint8_t, 31> bytes = {0,    0, 0,    1,    0x67, 0x42, 0xc0,   0x1e,   0xda,  0x05, 0x07,
+                                         0xe4, 0, 0,    0,    1,    0x68, 0xce,   0x38,   0x80,  0,    0,
+                                         0,    1, 0x65, 0x88, 0x84, 0xc0, yuv[0], yuv[1], yuv[2]};
   GstBuffer* buffer = gst_buffer_new_memdup(bytes.data(), bytes.size());
   GST_BUFFER_PTS(buffer) = GST_BUFFER_DTS(buffer) = gst_util_uint64_scale(index, GST_SECOND, 30);
   GST_BUFFER_DURATION(buffer) = GST_SECOND / 30;
@@ -259,14 +275,10 @@ TEST_F(GpuMemory, ComesFromADecoderInTheContextThatItIsOffered) {
   if (!has_element("nvh264dec")) GTEST_SKIP() << "not tested: this GStreamer has no nvh264dec";
   Chain chain("nvh264dec ! resnetclassify device=cuda model-file=" + color_file(), kH264Caps);
   const int before = copies();
-  uint64_t index = 0;
-  for (const auto& [color, label] : {std::pair{kRed, "red"}, {kGreen, "green"}, {kBlue, "blue"}}) {
-    const GRef<GstBuffer> out = chain.process(h264_packet(color, index++));
-    ASSERT_TRUE(out);
-    EXPECT_EQ(text_field(classification_of(out.get()), "label"), label);
-    ASSERT_TRUE(context_of(out.get()));
-    EXPECT_EQ(gst_cuda_context_get_handle(context_of(out.get())), reinterpret_cast<void*>(0x1000));
-  }
+  const std::vector<GRef<GstBuffer>> all =
+      chain.process({h264_packet(kRed, 0), h264_packet(kGreen, 1), h264_packet(kBlue, 2)});
+  EXPECT_EQ(labels_of(all), (std::vector<std::string>{"red", "green", "blue"}));
+  for (const GRef<GstBuffer>& out : all) expect_in_context(out.get(), reinterpret_cast<void*>(0x1000));
   EXPECT_EQ(copies(), before);
 }
 
@@ -274,10 +286,9 @@ TEST_F(GpuMemory, IsNotWhatADecoderGivesWhereTheModelRunsOnTheCpu) {
   if (!is_fake()) GTEST_SKIP() << "not tested: a real decoder needs a real stream";
   if (!has_element("nvh264dec")) GTEST_SKIP() << "not tested: this GStreamer has no nvh264dec";
   Chain chain("nvh264dec ! resnetclassify device=cpu model-file=" + color_file(), kH264Caps);
-  const GRef<GstBuffer> out = chain.process(h264_packet(kGreen, 0));
-  ASSERT_TRUE(out);
-  EXPECT_EQ(text_field(classification_of(out.get()), "label"), "green");
-  EXPECT_FALSE(context_of(out.get()));
+  const std::vector<GRef<GstBuffer>> all = chain.process({h264_packet(kGreen, 0)});
+  EXPECT_EQ(labels_of(all), (std::vector<std::string>{"green"}));
+  for (const GRef<GstBuffer>& out : all) expect_in_context(out.get(), nullptr);
 }
 
 TEST_F(GpuMemory, ComesFromAnUploadInTheContextThatItIsOffered) {
@@ -285,17 +296,17 @@ TEST_F(GpuMemory, ComesFromAnUploadInTheContextThatItIsOffered) {
   // Without the caps an upload passes on what it gets, if only the next element takes it.
   Chain chain("cudaupload ! video/x-raw(memory:CUDAMemory) ! resnetclassify device=cuda model-file=" + color_file(),
               "video/x-raw, format=RGBA, framerate=30/1, width=320, height=240");
-  for (const auto& [color, label] : {std::pair{kRed, "red"}, {kGreen, "green"}, {kBlue, "blue"}}) {
-    GstVideoInfo info;
-    gst_video_info_set_format(&info, GST_VIDEO_FORMAT_RGBA, kWidth, kHeight);
+  GstVideoInfo info;
+  gst_video_info_set_format(&info, GST_VIDEO_FORMAT_RGBA, kWidth, kHeight);
+  std::vector<GstBuffer*> frames;
+  for (const Color& color : {kRed, kGreen, kBlue}) {
     std::vector<uint8_t> pixels(info.size);
     paint(pixels.data(), info, color);
-    const GRef<GstBuffer> out = chain.process(gst_buffer_new_memdup(pixels.data(), pixels.size()));
-    ASSERT_TRUE(out);
-    EXPECT_EQ(text_field(classification_of(out.get()), "label"), label);
-    ASSERT_TRUE(context_of(out.get()));
-    EXPECT_EQ(gst_cuda_context_get_handle(context_of(out.get())), (*cuda_module())->primary_context(0).value());
+    frames.push_back(gst_buffer_new_memdup(pixels.data(), pixels.size()));
   }
+  const std::vector<GRef<GstBuffer>> all = chain.process(frames);
+  EXPECT_EQ(labels_of(all), (std::vector<std::string>{"red", "green", "blue"}));
+  for (const GRef<GstBuffer>& out : all) expect_in_context(out.get(), (*cuda_module())->primary_context(0).value());
 }
 
 TEST_F(GpuMemory, AContextThatWasSetIsTheOneThatIsOffered) {

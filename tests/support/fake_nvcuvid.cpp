@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <map>
 #include <vector>
 
 namespace {
@@ -35,6 +36,13 @@ struct VideoFormat {
   unsigned header_bytes;
 };
 
+struct Picture {
+  int macroblocks, rows, index, is_field, is_bottom, is_second;
+  unsigned bytes;
+  const uint8_t* bitstream;
+  std::array<uint8_t, 8192> rest;
+};
+
 struct Displayed {
   int picture, progressive, top_field_first, repeat_first_field;
   long long timestamp;
@@ -51,17 +59,11 @@ struct Parser {
   unsigned surfaces, clock_rate, error_threshold, display_delay, bits, reserved[4];
   void* user;
   int (*sequence)(void* user, VideoFormat* format);
-  int (*decode)(void* user, int* picture);
+  int (*decode)(void* user, Picture* picture);
   int (*display)(void* user, Displayed* displayed);
 };
 
-std::vector<uint8_t> surface(size_t{kPitch} * kHeight * 3 / 2);
-
-void paint(const uint8_t* yuv) {
-  const auto chroma = surface.begin() + kPitch * kHeight;
-  std::fill(surface.begin(), chroma, yuv[0]);
-  for (auto at = chroma; at != surface.end(); at += 2) std::copy(yuv + 1, yuv + 3, at);
-}
+std::map<int, std::vector<uint8_t>> surfaces;  // by a picture's index
 
 }  // namespace
 
@@ -74,7 +76,6 @@ RESNETFT_DOES_NOTHING(cuvidCtxLockDestroy)
 RESNETFT_DOES_NOTHING(cuvidCtxLock)
 RESNETFT_DOES_NOTHING(cuvidCtxUnlock)
 RESNETFT_DOES_NOTHING(cuvidDestroyDecoder)
-RESNETFT_DOES_NOTHING(cuvidDecodePicture)
 RESNETFT_DOES_NOTHING(cuvidUnmapVideoFrame64)
 
 int cuvidGetDecoderCaps(DecoderCaps* caps);
@@ -86,11 +87,22 @@ int cuvidGetDecoderCaps(DecoderCaps* caps) {
 }
 
 int cuvidCreateDecoder(void** decoder, void* info);
-int cuvidCreateDecoder(void** decoder, void*) { return *decoder = &surface, 0; }
+int cuvidCreateDecoder(void** decoder, void*) { return *decoder = &surfaces, 0; }
+
+int cuvidDecodePicture(void* decoder, const Picture* picture);
+int cuvidDecodePicture(void*, const Picture* picture) {
+  std::vector<uint8_t>& surface = surfaces[picture->index];
+  surface.resize(size_t{kPitch} * kHeight * 3 / 2);
+  const uint8_t* yuv = picture->bitstream + picture->bytes - 3;
+  const auto chroma = surface.begin() + kPitch * kHeight;
+  std::fill(surface.begin(), chroma, yuv[0]);
+  for (auto at = chroma; at != surface.end(); at += 2) std::copy(yuv + 1, yuv + 3, at);
+  return 0;
+}
 
 int cuvidMapVideoFrame64(void* decoder, int picture, uint64_t* address, unsigned* pitch, void* parameters);
-int cuvidMapVideoFrame64(void*, int, uint64_t* address, unsigned* pitch, void*) {
-  *address = reinterpret_cast<uint64_t>(surface.data());
+int cuvidMapVideoFrame64(void*, int picture, uint64_t* address, unsigned* pitch, void*) {
+  *address = reinterpret_cast<uint64_t>(surfaces.at(picture).data());
   *pitch = kPitch;
   return 0;
 }
@@ -103,7 +115,6 @@ int cuvidDestroyVideoParser(Parser* parser) { return delete parser, 0; }
 int cuvidParseVideoData(Parser* parser, const Packet* packet);
 int cuvidParseVideoData(Parser* parser, const Packet* packet) {
   if (packet->size < 3) return 0;
-  paint(packet->payload + packet->size - 3);
   VideoFormat format = {};
   format.codec = kH264;
   format.rate_numerator = 30;
@@ -116,8 +127,10 @@ int cuvidParseVideoData(Parser* parser, const Packet* packet) {
   format.bottom = kHeight;
   format.chroma_format = k420;
   if (parser->sequence(parser->user, &format) == 0) return 1;
-  std::array<int, 2048> picture = {};  // CUVIDPICPARAMS, of which the third number is the picture's
-  if (parser->decode(parser->user, picture.data()) == 0) return 1;
+  Picture picture = {};
+  picture.bytes = static_cast<unsigned>(packet->size);
+  picture.bitstream = packet->payload;
+  if (parser->decode(parser->user, &picture) == 0) return 1;
   Displayed displayed = {0, 1, 0, 0, packet->timestamp};
   return parser->display(parser->user, &displayed) == 0;
 }
