@@ -91,7 +91,9 @@ std::optional<CudaFrame> find_cuda_frame(GstBuffer* buffer) {
                    static_cast<GstMapFlags>(GST_MAP_CUDA)};
 }
 
-// GStreamer 1.22 knows no streams of memory: there whoever wrote it has waited before he pushed it.
+// GStreamer 1.22 knows no streams of memory: there its elements have waited before they push. Only what
+// gst_memory_copy() made may be under way, in the default stream, in which all else of the process may work, too long
+// to wait for.
 void wait_for_cuda_frame([[maybe_unused]] GstBuffer* buffer) {
 #if GST_CHECK_VERSION(1, 24, 0)
   if (GstCudaMemory* memory = cuda_memory_of(buffer)) gst_cuda_memory_sync(memory);
