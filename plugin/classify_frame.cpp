@@ -106,7 +106,7 @@ void draw_labels(GstResnetClassify* self, const VideoFrame& frame, std::span<con
       post_warning(GST_ELEMENT(self), {ErrorCode::Incompatible,
                                        "no label is drawn: the frames lie in a GPU's memory, and what follows takes no "
                                        "overlay composition",
-                                       "put a cudadownload before the element, or turn overlay off"});
+                                       "put cudadownload ! video/x-raw before the element, or turn overlay off"});
     return;
   }
   if (!state.overlay.draw(frame.buffer, frame.info, labels, state.overlay_way))

@@ -157,6 +157,8 @@ void reset_collecting(GstResnetFinetune* self, ResetReason reason, const std::st
     collecting.track.flush();
     collecting.live_timelines.clear();
   }
+  std::erase_if(collecting.live_timelines,
+                [&](const auto& timeline) { return !collecting.track.knows(timeline.first); });
   collecting.recorded.reset();
   collecting.clocks.clear();
   if (self->state->streaming_learner) self->state->streaming_learner->forget_candidates();

@@ -34,7 +34,7 @@ struct Collecting {
   struct LiveTimeline {
     uint64_t epoch, last_ns;
   };
-  std::map<std::string, LiveTimeline> live_timelines;  // by stream-id, since the last flush
+  std::map<std::string, LiveTimeline> live_timelines;  // by stream-id, of those that the track knows
   bool warned = false;                                 // of frames that could not be offered
 };
 

@@ -32,8 +32,9 @@ std::optional<CudaFrame> find_cuda_frame(GstBuffer* buffer);
 // Until what was written to a frame by its producer is there; for one that is mapped on the GPU.
 void wait_for_cuda_frame(GstBuffer* buffer);
 
-// An element's part in the sharing of CUDA contexts: it offers the primary context of its GPU, in which CUDA's runtime
-// and LibTorch work, so that the frames of its neighbours need no copy. Thread-safe.
+// An element's part in the sharing of CUDA contexts. It offers the one that the application or a neighbour has for its
+// GPU, so that none of them need copy, else the GPU's primary context, in which CUDA's runtime and LibTorch work.
+// Thread-safe.
 class GpuContext {
  public:
   // NULL to READY, `device` as the property says. Without such a GPU nothing is offered; loading a model says why.

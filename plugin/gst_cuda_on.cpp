@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <gst/cuda/gstcudaloader.h>
+#include <gst/cuda/gstcudamemory.h>
 #include <gst/cuda/gstcudautils.h>
 
 #include <array>
@@ -43,15 +45,38 @@ GRef<GstObject> wrap_primary_context(int ordinal) {
   return GRef<GstObject>::adopt(reinterpret_cast<GstObject*>(wrapped));
 }
 
-// What an application or a bin has set on the element, if it is that GPU's.
+// That of the GPU, or none.
+GRef<GstObject> cuda_context_in(GstContext* context, int ordinal) {
+  GstCudaContext* found = nullptr;
+  if (!context || !gst_structure_get(gst_context_get_structure(context), GST_CUDA_CONTEXT_TYPE, GST_TYPE_CUDA_CONTEXT,
+                                     &found, nullptr))
+    return {};
+  auto owned = GRef<GstObject>::adopt(reinterpret_cast<GstObject*>(found));
+  return found && gpu_of(found) == ordinal ? owned : GRef<GstObject>();
+}
+
+// By an application or a bin, on the element.
 GRef<GstObject> context_that_was_set(GstElement* element, int ordinal) {
   const auto set = GRef<GstContext>::adopt(gst_element_get_context(element, GST_CUDA_CONTEXT_TYPE));
-  GstCudaContext* context = nullptr;
-  if (!set || !gst_structure_get(gst_context_get_structure(set.get()), GST_CUDA_CONTEXT_TYPE, GST_TYPE_CUDA_CONTEXT,
-                                 &context, nullptr))
-    return {};
-  auto owned = GRef<GstObject>::adopt(reinterpret_cast<GstObject*>(context));
-  return context && gpu_of(context) == ordinal ? owned : GRef<GstObject>();
+  return cuda_context_in(set.get(), ordinal);
+}
+
+GRef<GstObject> context_of_neighbour(GstElement* element, const char* pad_name, int ordinal) {
+  const auto pad = GRef<GstPad>::adopt(gst_element_get_static_pad(element, pad_name));
+  const auto query = GRef<GstQuery>::adopt(gst_query_new_context(GST_CUDA_CONTEXT_TYPE));
+  GstContext* context = nullptr;
+  if (gst_pad_peer_query(pad.get(), query.get())) gst_query_parse_context(query.get(), &context);
+  return cuda_context_in(context, ordinal);
+}
+
+// One that others have: an encoder copies frames of another context than its own through the host's memory.
+GRef<GstObject> find_context(GstElement* element, int ordinal) {
+  GRef<GstObject> found = context_that_was_set(element, ordinal);
+  if (!found) found = context_of_neighbour(element, "src", ordinal);
+  if (!found) found = context_of_neighbour(element, "sink", ordinal);
+  if (found) return found;
+  gst_element_post_message(element, gst_message_new_need_context(GST_OBJECT(element), GST_CUDA_CONTEXT_TYPE));
+  return context_that_was_set(element, ordinal);
 }
 
 }  // namespace
@@ -66,19 +91,21 @@ std::optional<CudaFrame> find_cuda_frame(GstBuffer* buffer) {
                    static_cast<GstMapFlags>(GST_MAP_CUDA)};
 }
 
-// GStreamer 1.22 knows no streams of memory: there whoever wrote it has waited before he pushed it.
+// GStreamer 1.22 knows no streams of memory: there its elements have waited before they push. Only what
+// gst_memory_copy() made may be under way, in the default stream, in which all else of the process may work, too long
+// to wait for.
 void wait_for_cuda_frame([[maybe_unused]] GstBuffer* buffer) {
 #if GST_CHECK_VERSION(1, 24, 0)
   if (GstCudaMemory* memory = cuda_memory_of(buffer)) gst_cuda_memory_sync(memory);
 #endif
 }
 
-// The first to be asked in a pipeline, whose state changes go from its end to its beginning; the message reaches the
-// elements before it that ask their bin.
+// The state changes of a pipeline go from its end to its beginning: what comes after the element has a context, if it
+// needs one. The message reaches the elements before it that ask their bin.
 void GpuContext::open(GstElement* element, const std::string& device) {
   const Result<Device> chosen = choose_device(device);
   GRef<GstObject> context, made;
-  if (chosen && chosen->cuda) context = context_that_was_set(element, chosen->ordinal);
+  if (chosen && chosen->cuda) context = find_context(element, chosen->ordinal);
   if (chosen && chosen->cuda && !context) context = made = wrap_primary_context(chosen->ordinal);
   {
     const std::scoped_lock guard(lock_);

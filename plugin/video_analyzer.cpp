@@ -227,9 +227,17 @@ GstCaps* in_host_memory(GstCaps* caps) {
   return result;
 }
 
+// A stream that began in a GPU's memory goes on there: should a later model run on the CPU, it could not be negotiated
+// anew, and would end.
+bool flows_in_gpu_memory(GstBaseTransform* transform) {
+  const auto caps = resnetft::GRef<GstCaps>::adopt(gst_pad_get_current_caps(GST_BASE_TRANSFORM_SINK_PAD(transform)));
+  return caps && is_gpu_memory(gst_caps_get_features(caps.get(), 0));
+}
+
 GstCaps* transform_caps(GstBaseTransform* transform, GstPadDirection, GstCaps* caps, GstCaps* filter) {
   auto* self = GST_RESNET_VIDEO_ANALYZER(transform);
-  GstCaps* possible = class_of(self)->takes_gpu_memory(self) ? gst_caps_ref(caps) : in_host_memory(caps);
+  const bool any_memory = class_of(self)->takes_gpu_memory(self) || flows_in_gpu_memory(transform);
+  GstCaps* possible = any_memory ? gst_caps_ref(caps) : in_host_memory(caps);
   if (!filter) return possible;
   const auto all = resnetft::GRef<GstCaps>::adopt(possible);
   return gst_caps_intersect_full(filter, all.get(), GST_CAPS_INTERSECT_FIRST);
@@ -286,10 +294,11 @@ std::string caps_in_memory(const std::string& memory, const std::string& fields)
          ", " GST_CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION "), " + fields;
 }
 
+// A GPU's memory comes first: who could give either need not copy.
 void add_pad_templates(GstElementClass* element_class) {
-  std::string text = caps_in_memory(GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY, resnetft::video_caps_text());
-  if (const std::string cuda = resnetft::cuda_caps_text(); !cuda.empty())
-    text += "; " + caps_in_memory(resnetft::kCudaMemoryFeature, cuda);
+  const std::string cuda = resnetft::cuda_caps_text();
+  std::string text = cuda.empty() ? "" : caps_in_memory(resnetft::kCudaMemoryFeature, cuda) + "; ";
+  text += caps_in_memory(GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY, resnetft::video_caps_text());
   const auto caps = resnetft::GRef<GstCaps>::adopt(gst_caps_from_string(text.c_str()));
   gst_element_class_add_pad_template(element_class,
                                      gst_pad_template_new("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps.get()));

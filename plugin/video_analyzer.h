@@ -57,7 +57,7 @@ struct GstResnetVideoAnalyzerClass {
   resnetft::Status (*start)(GstResnetVideoAnalyzer* self);
   void (*stop)(GstResnetVideoAnalyzer* self);
 
-  // Caps may name a GPU's memory now. From any thread.
+  // Caps may name a GPU's memory now; where a stream's do already, they may anyway. From any thread.
   bool (*takes_gpu_memory)(GstResnetVideoAnalyzer* self);
 
   // All below on the streaming thread. false: frames pass untouched, at no cost.

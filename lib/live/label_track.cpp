@@ -23,7 +23,13 @@ void LabelTrack::begin_epoch() {
 
 bool LabelTrack::start_stream(const std::string& stream_id) {
   stream_id_ = stream_id;
+  std::erase(started_, stream_id);
+  started_.push_back(stream_id);
   if (!streams_.try_emplace(stream_id).second) return false;
+  if (started_.size() > kStreamsKept) {
+    streams_.erase(started_.front());
+    started_.pop_front();
+  }
   begin_epoch();
   event_.clear();
   return true;
@@ -31,6 +37,7 @@ bool LabelTrack::start_stream(const std::string& stream_id) {
 
 void LabelTrack::flush() {
   streams_.clear();
+  started_.clear();
   start_stream(std::string(stream_id_));
 }
 

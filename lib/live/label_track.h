@@ -53,9 +53,11 @@ class LabelTrack {
 
   void allow(LabelSources sources) { sources_ = sources; }
   // STREAM_START and FLUSH_STOP: the event's label ends, the epoch changes, the property's label stays. False: the
-  // stream has been here since the last flush and comes back (behind a funnel streams take turns), and all goes on.
+  // stream has been here since the last flush and comes back (behind a funnel streams take turns), and all goes on. Of
+  // more than kStreamsKept streams the one whose last start is the oldest is forgotten.
   bool start_stream(const std::string& stream_id);
   void flush();
+  bool knows(const std::string& stream_id) const { return streams_.contains(stream_id); }
 
   // "" ends the label.
   void set_property(std::string label) { property_ = std::move(label); }
@@ -84,6 +86,7 @@ class LabelTrack {
   const std::string& stream_id() const { return stream_id_; }
 
   static constexpr size_t kChangesKept = 4096;
+  static constexpr size_t kStreamsKept = 256;
 
  private:
   struct Change {
@@ -102,6 +105,7 @@ class LabelTrack {
   uint64_t epoch_;
   std::string property_, event_;
   std::map<std::string, Stream> streams_;  // that were here since the last flush
+  std::deque<std::string> started_;        // they, by their last start
 };
 
 }  // namespace resnetft

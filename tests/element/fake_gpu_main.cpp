@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Runs the tests on a machine whose GPU is the host: a folder with a driver, a cuDNN and a CUDA module that play their
-// parts stands first in the path of a loader that starts anew. No other plugins are known there.
+// parts stands first in the path of a loader that starts anew. No other plugins are known there but GStreamer's core
+// elements and its own for NVIDIA's GPUs.
 #include <gst/gst.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -18,11 +19,17 @@ fs::path make_machine() {
   std::string pattern = (fs::temp_directory_path() / "resnetft-machine-XXXXXX").string();
   const fs::path folder = mkdtemp(pattern.data());
   fs::create_symlink(RESNETFT_FAKE_CUDA_DRIVER, folder / "libcuda.so.1");
+  fs::create_symlink(RESNETFT_FAKE_NVCUVID, folder / "libnvcuvid.so.1");
+  for (const char* plugin : {"libgstcoreelements.so", "libgstnvcodec.so"}) {
+    const fs::path file = fs::path(RESNETFT_GST_PLUGINS) / plugin;
+    if (fs::exists(file)) fs::create_symlink(file, folder / plugin);
+  }
   fs::create_symlink(RESNETFT_FAKE_CUDNN, folder / "libcudnn.so.9");
   fs::create_symlink(RESNETFT_FAKE_CUDA_MODULE, folder / "libresnetft-cuda.so");
   for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(RESNETFT_LIBRARY).parent_path())) {
     const std::string name = entry.path().filename();
-    if (name.starts_with("libresnetft.so") && !entry.is_directory()) fs::create_symlink(entry.path(), folder / name);
+    const bool wanted = name.starts_with("libresnetft.so") || name == "libresnetft-torch.so";
+    if (wanted && !entry.is_directory()) fs::create_symlink(entry.path(), folder / name);
   }
   return folder;
 }

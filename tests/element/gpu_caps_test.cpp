@@ -47,7 +47,7 @@ class GpuCaps : public ElementTest {
 
 }  // namespace
 
-TEST_F(GpuCaps, AreInBothTemplatesOfBothElements) {
+TEST_F(GpuCaps, ComeFirstInBothTemplatesOfBothElements) {
   for (const char* name : {"resnetclassify", "resnetfinetune"}) {
     const auto factory = GRef<GstElementFactory>::adopt(gst_element_factory_find(name));
     ASSERT_TRUE(factory);
@@ -60,6 +60,7 @@ TEST_F(GpuCaps, AreInBothTemplatesOfBothElements) {
         const auto one = CapsPtr::adopt(gst_caps_from_string(text.c_str()));
         EXPECT_TRUE(gst_caps_is_subset(one.get(), caps.get())) << name << " " << text;
       }
+      EXPECT_TRUE(gst_caps_features_contains(gst_caps_get_features(caps.get(), 0), kCudaMemoryFeature)) << name;
     }
   }
 }

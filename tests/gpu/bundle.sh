@@ -26,25 +26,29 @@ libraries_of() {
     grep -vE '/(ld-linux-x86-64|lib(c|m|dl|rt|pthread|resolv|resnetft|stdc\+\+|gcc_s))\.so'
 }
 
-# The elements with a libresnetft that has neither OpenCV nor oneDNN, GStreamer, and what of its plugins the tests use.
+# The elements with a libresnetft that has neither OpenCV nor oneDNN, its module for Python's torch, GStreamer, and what of
+# its plugins the tests use.
 pack_gstreamer() {
   local gst=$1 file
   local plugins programs elements
   plugins=$(pkg-config --variable=pluginsdir gstreamer-1.0)
   elements=("$build/plugin/libgstresnetft.so" "$plugins"/libgst{coreelements,videotestsrc,nvcodec}.so)
   programs=("$(command -v gst-launch-1.0)" "$(command -v gst-inspect-1.0)" "$build/tests/element/gpu_element_test")
-  for file in "${elements[@]}" "${programs[@]}" "$build/tests/gpu/libresnetft-small.so" "$build/tests/element/color.safetensors"; do
+  for file in "${elements[@]}" "${programs[@]}" "$build"/{tests/gpu/libresnetft-small.so,lib/libresnetft-torch.so} "$build/tests/element/color.safetensors"; do
     [ -e "$file" ] || fail "there is no $file; build with -Dgstcuda=enabled first"
   done
   mkdir -p "$gst"/{bin,lib,plugins}
   for file in "${elements[@]}"; do strip -o "$gst/plugins/$(basename "$file")" "$file"; done
   for file in "${programs[@]}"; do strip -o "$gst/bin/$(basename "$file")" "$file"; done
   strip -o "$gst/lib/libresnetft.so.0" "$build/tests/gpu/libresnetft-small.so"
-  ln "$folder/libresnetft-cuda.so" "$gst/lib/"  # is looked for beside the library
+  strip -o "$gst/lib/libresnetft-torch.so" "$build/lib/libresnetft-torch.so"  # modules are looked for beside the library
+  ln "$folder/libresnetft-cuda.so" "$gst/lib/"
   cp "$build/tests/element/color.safetensors" "$gst/"
   for file in $(LD_LIBRARY_PATH=$gst/lib libraries_of "$gst"/plugins/* "$gst"/bin/* "$gst"/lib/libresnetft.so.0); do
     cp -L "$file" "$gst/lib/"
   done
+  mkdir "$gst/fonts"
+  cp "$(fc-match -f '%{file}' 'Sans Bold')" "$gst/fonts/"  # for labels: a bare machine has none
   cp tests/gpu/gstreamer.sh "$folder/"
 }
 
@@ -71,4 +75,5 @@ done
 tar -czf "$output" -C "$temporary" resnetft-gpu
 bytes=$(stat -c %s "$output")
 [ "$bytes" -le "$most_bytes" ] || fail "$output has $bytes bytes, more than $most_bytes"
-printf 'bundle: %s, %s bytes\n' "$output" "$bytes"
+glibc=$({ find "$folder" -type f -exec readelf -V {} + 2>/dev/null || true; } | grep -o 'GLIBC_2\.[0-9]*' | sort -uV | tail -n 1)
+printf 'bundle: %s, %s bytes, for glibc %s or newer\n' "$output" "$bytes" "${glibc#GLIBC_}"

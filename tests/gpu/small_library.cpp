@@ -6,9 +6,9 @@
 namespace resnetft {
 namespace {
 
+// Incompatible: the reference engine, of LibTorch, takes its place.
 Error not_in_bundle(const char* what) {
-  return {ErrorCode::DeviceUnavailable, std::string(what) + " is not in the bundle of the GPU tests",
-          "use device cuda"};
+  return {ErrorCode::Incompatible, std::string(what) + " is not in the bundle of the GPU tests", "use device cuda"};
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ CUresult cuMemAllocHost(void** memory, size_t bytes) { return *memory = std::mal
 CUresult cuMemFreeHost(void* memory) { return std::free(memory), CUDA_SUCCESS; }
 CUresult cuMemcpy2D(const CUDA_MEMCPY2D* copy) {
   if (contexts.empty()) return CUDA_ERROR_INVALID_CONTEXT;
-  ++copies;
+  if (copy->srcMemoryType == CU_MEMORYTYPE_HOST || copy->dstMemoryType == CU_MEMORYTYPE_HOST) ++copies;
   for (size_t row = 0; row < copy->Height; ++row)
     std::memcpy(target_of(*copy) + row * copy->dstPitch, source_of(*copy) + row * copy->srcPitch, copy->WidthInBytes);
   return CUDA_SUCCESS;
@@ -74,7 +74,8 @@ CUresult cuMemcpy2D(const CUDA_MEMCPY2D* copy) {
 CUresult cuMemcpy2DAsync(const CUDA_MEMCPY2D* copy, CUstream) { return cuMemcpy2D(copy); }
 
 CUresult cuStreamCreate(CUstream* stream, unsigned) { return *stream = nullptr, CUDA_SUCCESS; }
-#undef cuStreamDestroy  // gstreamer-cuda looks for the first of that name
+CUresult cuStreamDestroy_v2(CUstream) { return CUDA_SUCCESS; }
+#undef cuStreamDestroy  // GStreamer 1.22 looks for the first of that name
 CUresult cuStreamDestroy(CUstream stream);
 CUresult cuStreamDestroy(CUstream) { return CUDA_SUCCESS; }
 CUresult cuStreamSynchronize(CUstream) { return CUDA_SUCCESS; }

@@ -107,6 +107,20 @@ TEST(LabelTrack, AStreamThatComesBackGoesOnWithTheEventInTheSameEpoch) {
   EXPECT_TRUE(track.start_stream("a"));
 }
 
+TEST(LabelTrack, OfManyStreamsTheOneThatBeganLongestAgoIsForgotten) {
+  LabelTrack track;
+  const auto name = [](size_t i) { return "stream " + std::to_string(i); };
+  for (size_t i = 0; i < LabelTrack::kStreamsKept; ++i) EXPECT_TRUE(track.start_stream(name(i)));
+  EXPECT_FALSE(track.start_stream(name(0)));
+  for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(track.start_stream("new " + std::to_string(i)));
+  EXPECT_TRUE(track.knows(name(0)));
+  for (size_t i = 1; i <= 3; ++i) EXPECT_FALSE(track.knows(name(i))) << i;
+  EXPECT_TRUE(track.knows(name(4)));
+  const uint64_t epoch = track.epoch();
+  EXPECT_TRUE(track.start_stream(name(1)));
+  EXPECT_EQ(track.frame(0).key, (SampleKey{name(1), epoch + 1, 0}));
+}
+
 TEST(LabelTrack, LabelRangeAndAnswerReplaceAnyLabelAndOthersOnlyWeakerOnes) {
   for (const LabelSource late : {LabelSource::Range, LabelSource::Answer})
     for (const LabelSource earlier :
