@@ -39,6 +39,7 @@ struct FakeGraph {
 
 struct FakeEvent {
   bool times;
+  float clock = 0;  // of the stream, when it was recorded
 };
 
 FakeStream& stream_of(cudaStream_t stream) { return *reinterpret_cast<FakeStream*>(stream); }
@@ -70,11 +71,11 @@ void make_values(const Task& task) {
 template <class Task>
 cudaError_t launch(NumberType number, const Task& task, cudaStream_t stream) {
   if (const cudaError_t code = called()) return code;
-  stream_of(stream).queue([number, task] {
+  stream_of(stream).queue({[number, task] {
     if (number == NumberType::Float32) return make_values<Float32Numbers>(task);
     if (number == NumberType::Float16) return make_values<Float16Numbers>(task);
     make_values<BFloat16Numbers>(task);
-  });
+  }});
   return cudaSuccess;
 }
 
@@ -98,7 +99,7 @@ CUresult copy_between_contexts(CUdeviceptr dst, CUcontext dst_context, CUdevicep
     return CUDA_ERROR_INVALID_CONTEXT;
   ++fake_gpu().copies_between_contexts;
   stream_of(stream).queue(
-      [=] { std::memcpy(reinterpret_cast<void*>(dst), reinterpret_cast<const void*>(src), bytes); });
+      {[=] { std::memcpy(reinterpret_cast<void*>(dst), reinterpret_cast<const void*>(src), bytes); }});
   return CUDA_SUCCESS;
 }
 
@@ -109,7 +110,7 @@ namespace resnetft {
 
 cudaError_t launch_frame(const FrameTask& task, cudaStream_t stream) {
   if (const cudaError_t code = testing::called()) return code;
-  testing::stream_of(stream).queue([task] { testing::run_tiles(task); });
+  testing::stream_of(stream).queue({[task] { testing::run_tiles(task); }});
   return cudaSuccess;
 }
 cudaError_t launch_mixup(NumberType, void*, int64_t, int64_t, double, cudaStream_t) { return cudaErrorNotSupported; }
@@ -136,7 +137,7 @@ cudaError_t launch_average(NumberType number, const AverageTask& task, cudaStrea
 }
 cudaError_t launch_linear(const LinearTask& task, cudaStream_t stream) {
   if (const cudaError_t code = testing::called()) return code;
-  testing::stream_of(stream).queue([task] { testing::make_logits(task); });
+  testing::stream_of(stream).queue({[task] { testing::make_logits(task); }});
   return cudaSuccess;
 }
 
@@ -202,13 +203,13 @@ cudaError_t cudaMemcpyAsync(void* dst, const void* src, size_t bytes, cudaMemcpy
   if (const cudaError_t code = called()) return code;
   FakeGpu& gpu = fake_gpu();
   ++(kind == cudaMemcpyHostToDevice ? gpu.copies_to_gpu : gpu.copies_from_gpu);
-  stream_of(stream).queue([=] { std::memcpy(dst, src, bytes); });
+  stream_of(stream).queue({[=] { std::memcpy(dst, src, bytes); }});
   return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
   if (const cudaError_t code = called()) return code;
-  stream_of(stream).queue([=] { std::memset(memory, value, bytes); });
+  stream_of(stream).queue({[=] { std::memset(memory, value, bytes); }});
   return cudaSuccess;
 }
 
@@ -237,7 +238,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t) { return called(); }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   if (const cudaError_t code = called()) return code;
-  *event = reinterpret_cast<cudaEvent_t>(created(new FakeEvent{(flags & cudaEventDisableTiming) == 0}));
+  *event = reinterpret_cast<cudaEvent_t>(created(new FakeEvent{.times = (flags & cudaEventDisableTiming) == 0}));
   return cudaSuccess;
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
@@ -246,13 +247,18 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return destroyed(), cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  if (!reinterpret_cast<FakeEvent*>(event)->times) return called();
+  FakeEvent& fake = *reinterpret_cast<FakeEvent*>(event);
+  if (!fake.times) return called();
+  fake.clock = stream_of(stream).clock;
   const void*& timing = stream_of(stream).timing;
   timing = timing && timing != event ? nullptr : event;
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) { return called(); }
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) { return *milliseconds = 1, called(); }
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  *milliseconds = reinterpret_cast<FakeEvent*>(end)->clock - reinterpret_cast<FakeEvent*>(start)->clock;
+  return called();
+}
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   if (const cudaError_t code = called()) return code;
@@ -281,11 +287,12 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
   return destroyed(), cudaSuccess;
 }
 cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return called(); }
-cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   if (const cudaError_t code = called()) return code;
   const FakeGraph& graph = *reinterpret_cast<FakeGraph*>(executable);
-  for (const FakeWork& work : graph.work)
-    if (fake_gpu().computes) work();
+  FakeStream& fake = stream_of(stream);
+  for (const FakeWork& work : graph.work) fake.take(work);
+  if (fake.timing) return cudaSuccess;
   const std::scoped_lock guard(lock);
   fake_gpu().launched.push_back(graph.work.size());
   return cudaSuccess;

@@ -11,19 +11,27 @@
 
 namespace resnetft::testing {
 
-using FakeWork = std::function<void()>;
+struct FakeWork {
+  std::function<void()> run;
+  float milliseconds = 1;  // that it takes by the fake's clock
+};
 
 // What a cudaStream_t points at.
 struct FakeStream {
   std::vector<FakeWork>* recording = nullptr;
   const void* timing = nullptr;  // the event that began it, until another: what is queued need not be done
   bool computes = true;
+  float clock = 0;
 
   void queue(FakeWork work) {
     if (recording)
       recording->push_back(std::move(work));
-    else if (!timing && computes)
-      work();
+    else
+      take(work);
+  }
+  void take(const FakeWork& work) {
+    clock += work.milliseconds;
+    if (!timing && computes) work.run();
   }
 };
 
