@@ -65,7 +65,9 @@ void destroyed() {
 
 template <class Numbers, class Task>
 void make_values(const Task& task) {
-  for (int64_t place = 0; place < cuda::value_count(task); ++place) cuda::make_value<Numbers>(task, place);
+  for (int64_t picture = 0; picture < task.pictures; ++picture)
+    for (int32_t place = 0; place < cuda::places<Numbers>(task); ++place)
+      cuda::make_value<Numbers>(task, picture, place);
 }
 
 template <class Task>

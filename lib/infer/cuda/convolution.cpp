@@ -195,8 +195,8 @@ Convolution::Convolution(const Cudnn& cudnn, const Layer& layer, Precision preci
       fused_(fused),
       adds_(layer.residual >= 0),
       relu_(layer.relu),
-      pixels_(batch * layer.dst_extent.height * layer.dst_extent.width),
-      channels_(layer.dst_extent.channels),
+      batch_(batch),
+      dst_(layer.dst_extent),
       own_(std::make_unique<Descriptors>(cudnn)) {}
 
 cudnnStatus_t Convolution::plan(const TargetGpu& gpu, Descriptor configuration) {
@@ -261,9 +261,13 @@ Status Convolution::run(cudnnHandle_t handle, cudaStream_t stream, const Operand
 }
 
 Status Convolution::finish(cudaStream_t stream, const Operands& operands) const {
-  const FinishTask task = {
-      operands.dst, operands.bias, adds_ ? operands.residual : nullptr, pixels_, static_cast<int32_t>(channels_),
-      relu_};
+  const FinishTask task = {.values = operands.dst,
+                           .bias = operands.bias,
+                           .residual = adds_ ? operands.residual : nullptr,
+                           .pictures = batch_,
+                           .pixels = static_cast<int32_t>(dst_.height * dst_.width),
+                           .channels = static_cast<int32_t>(dst_.channels),
+                           .relu = relu_};
   return cuda_status("layer '" + layer_ + "'", launch_finish(number_, task, stream));
 }
 

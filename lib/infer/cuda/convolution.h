@@ -56,7 +56,8 @@ class Convolution {
   std::string layer_;
   NumberType number_;
   bool fused_, adds_, relu_;
-  int64_t pixels_, channels_;                          // of the output
+  int32_t batch_;
+  Extent dst_;
   std::array<std::shared_ptr<Descriptors>, 2> asked_;  // what the plan came from
   std::unique_ptr<Descriptors> own_;
   Descriptor plan_ = nullptr;  // one of its own

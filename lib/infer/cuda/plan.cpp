@@ -64,8 +64,8 @@ class Queue {
 
   LoadTask load_task(const Step& step) const {
     const Extent& picture = layer_of(step).src_extent;
-    return {reinterpret_cast<const float*>(address(step.src)), address(step.dst),
-            picture.height * picture.width * plan_.list.batch, narrow(stored_channels(picture.channels, net_.number))};
+    return {reinterpret_cast<const float*>(address(step.src)), address(step.dst), plan_.list.batch,
+            narrow(picture.height * picture.width)};
   }
 
   MaxPoolTask max_pool_task(const Step& step) const {
