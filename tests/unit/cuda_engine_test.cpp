@@ -428,7 +428,7 @@ cuda::Descriptor properties_of(const GpuKind& gpu, cuda::Descriptors& descriptor
       gpu.version, gpu.processors, gpu.shared_memory, gpu.threads / 64, gpu.threads, gpu.l2_bytes, gpu.name);
   const cuda::Descriptor made = descriptors.make(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
   descriptors.set_all(made, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
-                      std::span<const char>(json.c_str(), json.size() + 1), CUDNN_TYPE_CHAR);
+                      std::span<const char>(json.c_str(), json.size() + 1));
   descriptors.finalize(made);
   return made;
 }

@@ -11,26 +11,18 @@ namespace resnetft::cuda {
 
 using Descriptor = cudnnBackendDescriptor_t;
 
-template <class Value>
-inline constexpr cudnnBackendAttributeType_t kTypeOf = CUDNN_TYPE_INT64;
-template <>
-inline constexpr cudnnBackendAttributeType_t kTypeOf<float> = CUDNN_TYPE_FLOAT;
-template <>
-inline constexpr cudnnBackendAttributeType_t kTypeOf<bool> = CUDNN_TYPE_BOOLEAN;
-template <>
-inline constexpr cudnnBackendAttributeType_t kTypeOf<cudnnHandle_t> = CUDNN_TYPE_HANDLE;
-template <>
-inline constexpr cudnnBackendAttributeType_t kTypeOf<Descriptor> = CUDNN_TYPE_BACKEND_DESCRIPTOR;
-template <>
-inline constexpr cudnnBackendAttributeType_t kTypeOf<cudnnDataType_t> = CUDNN_TYPE_DATA_TYPE;
-template <>
-inline constexpr cudnnBackendAttributeType_t kTypeOf<cudnnConvolutionMode_t> = CUDNN_TYPE_CONVOLUTION_MODE;
-template <>
-inline constexpr cudnnBackendAttributeType_t kTypeOf<cudnnPointwiseMode_t> = CUDNN_TYPE_POINTWISE_MODE;
-template <>
-inline constexpr cudnnBackendAttributeType_t kTypeOf<cudnnBackendHeurMode_t> = CUDNN_TYPE_HEUR_MODE;
-template <>
-inline constexpr cudnnBackendAttributeType_t kTypeOf<cudnnBackendNumericalNote_t> = CUDNN_TYPE_NUMERICAL_NOTE;
+// Of the value pointed at.
+constexpr cudnnBackendAttributeType_t type_of(const int64_t*) { return CUDNN_TYPE_INT64; }
+constexpr cudnnBackendAttributeType_t type_of(const float*) { return CUDNN_TYPE_FLOAT; }
+constexpr cudnnBackendAttributeType_t type_of(const bool*) { return CUDNN_TYPE_BOOLEAN; }
+constexpr cudnnBackendAttributeType_t type_of(const char*) { return CUDNN_TYPE_CHAR; }
+constexpr cudnnBackendAttributeType_t type_of(const cudnnHandle_t*) { return CUDNN_TYPE_HANDLE; }
+constexpr cudnnBackendAttributeType_t type_of(const Descriptor*) { return CUDNN_TYPE_BACKEND_DESCRIPTOR; }
+constexpr cudnnBackendAttributeType_t type_of(const cudnnDataType_t*) { return CUDNN_TYPE_DATA_TYPE; }
+constexpr cudnnBackendAttributeType_t type_of(const cudnnConvolutionMode_t*) { return CUDNN_TYPE_CONVOLUTION_MODE; }
+constexpr cudnnBackendAttributeType_t type_of(const cudnnPointwiseMode_t*) { return CUDNN_TYPE_POINTWISE_MODE; }
+constexpr cudnnBackendAttributeType_t type_of(const cudnnBackendHeurMode_t*) { return CUDNN_TYPE_HEUR_MODE; }
+constexpr cudnnBackendAttributeType_t type_of(const cudnnBackendNumericalNote_t*) { return CUDNN_TYPE_NUMERICAL_NOTE; }
 
 // Keeps the descriptors that it makes, for those that refer to them. After a failure its functions do nothing.
 class Descriptors {
@@ -56,8 +48,12 @@ class Descriptors {
     set_all(descriptor, name, std::span<const Value>(&value, 1));
   }
   template <class Value>
+  void set_all(Descriptor descriptor, cudnnBackendAttributeName_t name, std::span<const Value> values) {
+    set_all(descriptor, name, values, type_of(values.data()));
+  }
+  template <class Value>
   void set_all(Descriptor descriptor, cudnnBackendAttributeName_t name, std::span<const Value> values,
-               cudnnBackendAttributeType_t type = kTypeOf<Value>) {
+               cudnnBackendAttributeType_t type) {
     note([&] {
       return cudnn_->BackendSetAttribute(descriptor, name, type, static_cast<int64_t>(values.size()), values.data());
     });
@@ -72,8 +68,8 @@ class Descriptors {
   size_t get(Descriptor descriptor, cudnnBackendAttributeName_t name, std::span<Value> values) {
     int64_t count = 0;
     note([&] {
-      return cudnn_->BackendGetAttribute(descriptor, name, kTypeOf<Value>, static_cast<int64_t>(values.size()), &count,
-                                         values.data());
+      return cudnn_->BackendGetAttribute(descriptor, name, type_of(values.data()), static_cast<int64_t>(values.size()),
+                                         &count, values.data());
     });
     return static_cast<size_t>(count);
   }
