@@ -2,8 +2,6 @@
 // The GPU's side of value_kernels.h, which has the work.
 #include "infer/cuda/value_kernels.h"
 
-#include <algorithm>
-
 #include "device/cuda/block_threads.h"
 #include "infer/cuda/kernels.h"
 
@@ -33,7 +31,8 @@ unsigned blocks_of(int64_t count, int size) { return static_cast<unsigned>((coun
 template <class Numbers, class Task>
 void start(const Task& task, cudaStream_t stream) {
   const int32_t all = places<Numbers>(task);
-  const dim3 blocks(blocks_of(all, kThreads), static_cast<unsigned>(std::min(task.pictures, kMostBlocks)));
+  const dim3 blocks(blocks_of(all, kThreads),
+                    static_cast<unsigned>(task.pictures < kMostBlocks ? task.pictures : kMostBlocks));
   value_kernel<Numbers><<<blocks, kThreads, 0, stream>>>(task, all);
 }
 
