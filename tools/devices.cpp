@@ -74,8 +74,13 @@ Row gpu_row(const SurveyedGpu& surveyed, const CudaSurvey& survey, const char* r
           gpu.memory_bytes};
 }
 
-std::vector<Row> device_rows(const CudaSurvey& survey, const Status& training) {
-  const char* runs = training ? "inference, training" : "inference";
+// Empty: neither. The parts' rows say why.
+const char* gpu_runs(bool inference, bool training) {
+  if (inference) return training ? "inference, training" : "inference";
+  return training ? "training" : "";
+}
+
+std::vector<Row> device_rows(const CudaSurvey& survey, const char* runs) {
   std::vector<Row> rows = {cpu_row()};
   for (const SurveyedGpu& gpu : survey.gpus) rows.push_back(gpu_row(gpu, survey, runs));
   if (survey.gpus.empty()) rows.push_back({"cuda", {}, runs, survey.reason, survey.hint});
@@ -122,8 +127,8 @@ Result<int> run(const CommandLine& line) {
     return Error{ErrorCode::InvalidArgument, "unexpected '" + line.arguments().front() + "'", ""};
   const CudaSurvey survey = survey_cuda();
   const Status training = check_training(survey);
-  const std::vector<Row> devices = device_rows(survey, training);
   const std::array parts = {torch_row(), row_of({"libtorch-cuda", "training on a GPU", {}, {}}, training), cudnn_row()};
+  const std::vector<Row> devices = device_rows(survey, gpu_runs(parts.back().reason.empty(), training.ok()));
   OrderedJson json;
   json["devices"] = OrderedJson::array();
   for (const Row& row : devices) json["devices"].push_back(to_json(row));

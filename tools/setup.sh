@@ -8,9 +8,11 @@ root=$PWD
 
 usage() {
   cat <<EOF
-usage: tools/setup.sh [--no-packages] [--cuda] [--help]
+usage: tools/setup.sh [--no-packages] [--cuda | --no-cuda] [--help]
   --no-packages  leave Debian packages alone; fetch LibTorch and oneDNN only
-  --cuda         fetch what LibTorch's CUDA half needs too (2 GB); inference on CUDA opens cuDNN, which is among it
+  --cuda         fetch what LibTorch's CUDA half needs too (2 GB); inference on CUDA opens cuDNN, which is among it;
+                 the default where there is a GPU with NVIDIA's driver
+  --no-cuda      leave it out there, too
 EOF
 }
 say() { printf 'setup: %s\n' "$*"; }
@@ -18,10 +20,12 @@ fail() { printf 'setup: error: %s\n' "$1" >&2; [ $# -lt 2 ] || printf 'setup: %s
 
 want_packages=yes
 want_cuda=no
+if compgen -G '/dev/nvidia[0-9]*' >/dev/null; then want_cuda=yes; fi
 for argument in "$@"; do
   case $argument in
     --no-packages) want_packages=no ;;
     --cuda) want_cuda=yes ;;
+    --no-cuda) want_cuda=no ;;
     --help | -h) usage; exit 0 ;;
     *) usage >&2; fail "unknown argument '$argument'" ;;
   esac

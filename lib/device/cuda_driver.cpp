@@ -36,8 +36,11 @@ struct KnownFailure {
 // CUresult values that cuInit gives on machines that are not ready.
 constexpr std::array kKnownFailures = {
     KnownFailure{2, "the NVIDIA driver ran out of memory", "end programs that use the GPU"},
+    KnownFailure{3, "the NVIDIA driver does not start again in a process that was forked after it had started",
+                 "use CUDA after fork() only"},
     KnownFailure{34, "libcuda.so.1 is the CUDA Toolkit's stub, not a driver", "take the stubs folder out of the path"},
     KnownFailure{100, "the NVIDIA driver finds no GPU", "see nvidia-smi, and CUDA_VISIBLE_DEVICES"},
+    KnownFailure{802, "the machine's GPUs are not ready", "start nvidia-fabricmanager where NVSwitch links them"},
     KnownFailure{803, "the NVIDIA driver's library and kernel module are of different versions", "restart the machine"},
     KnownFailure{804, "the GPU does not take the forward-compatible driver library that is installed",
                  "use the library of the machine's own driver"},
@@ -81,10 +84,10 @@ Result<CudaGpu> describe(const DriverFunctions& driver, int ordinal) {
   return gpu;
 }
 
+// One that has started.
 Result<CudaDriver> ask(const DriverFunctions& functions) {
   CudaDriver driver;
   int count = 0;
-  if (const int code = functions.init(0)) return failure("cuInit", code);
   if (const int code = functions.driver_version(&driver.version)) return failure("cuDriverGetVersion", code);
   if (const int code = functions.device_count(&count)) return failure("cuDeviceGetCount", code);
   if (count == 0) return failure("cuDeviceGetCount", 100);
@@ -102,7 +105,7 @@ std::string cuda_version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
-// The library stays open once it has answered: a driver that was started does not survive being unloaded.
+// The library stays open once it has started: it does not survive being unloaded then.
 Result<CudaDriver> query_cuda_driver() {
   static std::mutex one_at_a_time;
   const std::scoped_lock guard(one_at_a_time);
@@ -113,11 +116,15 @@ Result<CudaDriver> query_cuda_driver() {
                        "install NVIDIA's driver where there is a GPU");
   }
   DriverFunctions functions{};
-  Result<CudaDriver> driver = find_all(library, functions)
-                                  ? ask(functions)
-                                  : unavailable(std::string(kLibrary) + " lacks functions of a driver", "reinstall it");
-  if (!driver) dlclose(library);
-  return driver;
+  if (!find_all(library, functions)) {
+    dlclose(library);
+    return unavailable(std::string(kLibrary) + " lacks functions of a driver", "reinstall it");
+  }
+  if (const int code = functions.init(0)) {
+    dlclose(library);
+    return failure("cuInit", code);
+  }
+  return ask(functions);
 }
 
 }  // namespace resnetft

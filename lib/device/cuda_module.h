@@ -19,30 +19,30 @@ struct EngineSpec;
 struct FloatTensor;
 struct ModelCard;
 
-inline constexpr unsigned kCudaModuleVersion = 3;
+inline constexpr unsigned kCudaModuleVersion = 4;
 // Compute capability of the oldest GPU that the kernels are built for.
 inline constexpr int kOldestCudaMajor = 7, kOldestCudaMinor = 5;
 
 // From frames to a model's input on one GPU: the Preprocessor's bits, stored as `number`. Used by one thread at a
-// time; changes the current device of no thread.
+// time; changes the current device and context of no thread.
 class CudaPreprocessor {
  public:
   virtual ~CudaPreprocessor() = default;
 
-  // The view of a picture in this GPU's memory: of a copy of its region, which lives until the next upload, or of the
-  // picture itself where it lies in the GPU's primary context. The host's memory has been read when this returns; that
-  // of another context or GPU has when wait() returns. InvalidArgument, OutOfMemory, Internal.
-  virtual Result<ImageView> upload(const ImageView& image) = 0;
-
-  // Makes [crop_height, crop_width, 3] at `output` of `image`, a view that upload() gave; both are in the GPU's memory.
-  // Returns when the work is queued. InvalidArgument, OutOfMemory, Internal.
+  // Makes [crop_height, crop_width, 3] at `output`, in this GPU's memory, of a picture. One in the host's memory has
+  // been read when this returns, and goes to the GPU together with others, by flush() at the latest. One in a GPU's is
+  // queued when this returns, and has been read when wait() returns: where it lies in this GPU's primary context, of
+  // others by way of a copy on the GPU. After an error nothing waits. InvalidArgument, OutOfMemory, Internal.
   virtual Status run(const ImageView& image, const FrameChange& change, void* output) = 0;
 
+  // Queues what waits: one copy, unless the pictures are many or large. The errors of run().
+  virtual Status flush() = 0;
+
   // Mixup of a batch with itself, rolled by one picture (Zhang et al. 2018), in place: `count` pictures of this
-  // preprocessor's output, keep * own + (1 - keep) * the one before. Returns when the work is queued.
+  // preprocessor's output, keep * own + (1 - keep) * the one before. Flushes; returns when the work is queued.
   virtual Status mixup(void* pictures, int64_t count, double keep) = 0;
 
-  // Until all that was queued is done; the first error that the GPU met.
+  // Flushes, and waits until all that was queued is done; the first error that the GPU met.
   virtual Status wait() = 0;
 };
 

@@ -90,6 +90,8 @@ class Cuda(cli.Case):
         self.assertIn("device auto is the CPU: cuDNN 8.9 is loaded", self.run_tool(*arguments, "--verbose").stderr)
         done = self.run_tool(*arguments, "--device", "cuda", status=cli.INCOMPATIBLE)
         self.assert_error(done, "cuDNN", "nvidia-cudnn-cu13")
+        devices = {device["name"]: device for device in self.json_of("devices")["devices"]}
+        self.assertNotIn("runs", devices["cuda:0"])
 
     def test_too_large_a_batch_names_one_that_may_fit(self):
         self.environment["FAKE_GPU_MEMORY"] = str(20 << 20)

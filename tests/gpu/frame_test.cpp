@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 // Frames that a session of the CUDA engine preprocesses on a real GPU, against the CPU's preprocessing. The frames that
 // GStreamer keeps in a GPU's memory are in tests/element/gpu_memory_test.cpp.
-#include <cuda_runtime_api.h>
-
 #include <thread>
 
 #include "device/cuda_module.h"
 #include "device/device_choice.h"
 #include "tests/gpu/gpu_required.h"
 #include "tests/gpu/net_cases.h"
+#include "tests/gpu/on_gpu.h"
 #include "tests/support/preprocess_case.h"
 
 namespace resnetft {
 namespace {
 
 using testing::NetCase;
+using testing::OnGpu;
 using testing::Picture;
 using testing::PreprocessCase;
 using testing::Random;
@@ -31,32 +31,6 @@ PreprocessSpec crop_of(PreprocessSpec spec) {
   spec.crop_height = kNet.height;
   return spec;
 }
-
-// A picture's planes in the GPU's memory, with the strides that they have.
-class OnGpu {
- public:
-  explicit OnGpu(const Picture& picture) : view_(picture.view) {
-    for (size_t i = 0; i < picture.planes.size(); ++i) {
-      const std::vector<uint8_t>& plane = picture.planes[i];
-      if (plane.empty()) continue;
-      EXPECT_EQ(cudaMalloc(&planes_[i], plane.size()), cudaSuccess);
-      EXPECT_EQ(cudaMemcpy(planes_[i], plane.data(), plane.size(), cudaMemcpyHostToDevice), cudaSuccess);
-      view_.planes[i] = static_cast<const uint8_t*>(planes_[i]) + (view_.planes[i] - plane.data());
-    }
-    view_.memory.kind = MemoryKind::Cuda;
-  }
-  ~OnGpu() {
-    for (void* plane : planes_) cudaFree(plane);
-  }
-  OnGpu(const OnGpu&) = delete;
-  OnGpu& operator=(const OnGpu&) = delete;
-
-  const ImageView& view() const { return view_; }
-
- private:
-  ImageView view_;
-  std::array<void*, 3> planes_ = {};
-};
 
 class GpuFrames : public ::testing::Test {
  protected:
@@ -125,6 +99,29 @@ TEST_F(GpuFrames, OfABatchMayComeFromBothMemoriesInAnyShape) {
       for (const float value : expected) largest = std::max(largest, std::abs(value));
       for (size_t at = 0; at < expected.size(); ++at) ASSERT_NEAR(logits[at], expected[at], 0.02f * largest);
     }
+  }
+}
+
+// More than is packed at once, and a picture that alone is more.
+TEST_F(GpuFrames, OfALargeBatchGiveTheBitsOfEachAlone) {
+  const PreprocessSpec spec = crop_of({.resize = 64});
+  const std::unique_ptr<FrameSession> session = frame_session(spec), other = frame_session(spec);
+  ASSERT_NE(session, nullptr);
+  ASSERT_NE(other, nullptr);
+  Random random(64);
+  std::vector<Picture> pictures;
+  for (const int width : {1920, 4096, 1920, 1280})
+    pictures.push_back(testing::random_picture(random, PixelFormat::Rgba, width, width * 9 / 16));
+  for (int round = 0; round < 10; ++round) {
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(session->take(i, pictures[static_cast<size_t>(i)].view).ok());
+    ASSERT_TRUE(session->run(4).ok());
+    for (int i = 0; i < 4; ++i) {  // the same graph, each picture copied alone
+      const OnGpu copy(pictures[static_cast<size_t>(i)]);
+      ASSERT_TRUE(other->take(i, copy.view()).ok());
+      ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+    }
+    ASSERT_TRUE(other->run(4).ok());
+    for (int i = 0; i < 4; ++i) ASSERT_EQ(logits_of(*session, i), logits_of(*other, i)) << i;
   }
 }
 

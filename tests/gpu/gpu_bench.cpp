@@ -20,6 +20,7 @@
 #include "device/cuda_module.h"
 #include "device/device_choice.h"
 #include "infer/engine.h"
+#include "tests/gpu/on_gpu.h"
 #include "tests/support/direct_network.h"
 #include "tests/support/picture.h"
 
@@ -86,13 +87,13 @@ Result<std::vector<float>> measure(const Subject& subject) {
   if (!preprocessor) return preprocessor.error();
   void* output = nullptr;
   if (Status status = status_of(cudaMalloc(&output, 224 * 224 * 3 * 2)); !status) return status.error();
-  Result<ImageView> copy = (*preprocessor)->upload(frame.view);
-  if (!copy) return copy.error();
+  const testing::OnGpu copy(frame);
+  const ImageView& view = subject.upload ? frame.view : copy.view();
   std::vector<float> times;
   for (int i = 0; i < kWarmUp + kRuns; ++i) {
     const Result<float> time = clock.microseconds_of([&] {
-      if (subject.upload) copy = (*preprocessor)->upload(frame.view);
-      return copy ? (*preprocessor)->run(*copy, {}, output) : Status(copy.error());
+      const Status status = (*preprocessor)->run(view, {}, output);
+      return status ? (*preprocessor)->flush() : status;
     });
     if (!time) return time.error();
     if (i >= kWarmUp) times.push_back(*time);

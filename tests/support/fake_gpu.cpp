@@ -4,6 +4,8 @@
 #include <cuda.h>
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -39,7 +41,9 @@ struct FakeGraph {
 
 struct FakeEvent {
   bool times;
-  float clock = 0;  // of the stream, when it was recorded
+  float clock = 0;               // of the stream, when it was recorded
+  FakeStream* stream = nullptr;  // where it was recorded, behind so much work
+  size_t place = 0;
 };
 
 FakeStream& stream_of(cudaStream_t stream) { return *reinterpret_cast<FakeStream*>(stream); }
@@ -89,20 +93,62 @@ void make_logits(const cuda::LinearTask& task) {
 }
 
 // The driver's, as the runtime finds them.
+CUresult answer() { return static_cast<CUresult>(called()); }
+
+thread_local std::vector<CUcontext> contexts;  // the topmost is current
+
+CUresult start(unsigned) { return answer(); }
+CUresult get_device(CUdevice* device, int ordinal) {
+  *device = ordinal;
+  return ordinal < kFakeGpus ? answer() : CUDA_ERROR_INVALID_DEVICE;
+}
+CUresult retain_primary_context(CUcontext* context, CUdevice device) {
+  *context = static_cast<CUcontext>(fake_primary_context(device));
+  return answer();
+}
 CUresult get_current_context(CUcontext* context) {
-  *context = static_cast<CUcontext>(kFakePrimaryContext);
-  return called() ? CUDA_ERROR_UNKNOWN : CUDA_SUCCESS;
+  *context = contexts.empty() ? nullptr : contexts.back();
+  return answer();
+}
+CUresult push_context(CUcontext context) {
+  if (const CUresult code = answer()) return code;
+  contexts.push_back(context);
+  return CUDA_SUCCESS;
+}
+CUresult pop_context(CUcontext* context) {
+  *context = contexts.back();
+  contexts.pop_back();
+  return CUDA_SUCCESS;
 }
 
 CUresult copy_between_contexts(CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src, CUcontext src_context,
                                size_t bytes, CUstream stream) {
-  if (called()) return CUDA_ERROR_UNKNOWN;
-  if (dst_context != kFakePrimaryContext || !src_context || src_context == dst_context)
-    return CUDA_ERROR_INVALID_CONTEXT;
+  if (const CUresult code = answer()) return code;
+  if (dst_context != contexts.back() || !src_context || src_context == dst_context) return CUDA_ERROR_INVALID_CONTEXT;
   ++fake_gpu().copies_between_contexts;
   stream_of(stream).queue(
       {[=] { std::memcpy(reinterpret_cast<void*>(dst), reinterpret_cast<const void*>(src), bytes); }});
   return CUDA_SUCCESS;
+}
+
+struct DriverFunction {
+  std::string_view name;
+  void* address;
+};
+const std::array kDriverFunctions = {
+    DriverFunction{"cuInit", reinterpret_cast<void*>(start)},
+    DriverFunction{"cuDeviceGet", reinterpret_cast<void*>(get_device)},
+    DriverFunction{"cuDevicePrimaryCtxRetain", reinterpret_cast<void*>(retain_primary_context)},
+    DriverFunction{"cuCtxGetCurrent", reinterpret_cast<void*>(get_current_context)},
+    DriverFunction{"cuCtxPushCurrent", reinterpret_cast<void*>(push_context)},
+    DriverFunction{"cuCtxPopCurrent", reinterpret_cast<void*>(pop_context)},
+    DriverFunction{"cuMemcpyPeerAsync", reinterpret_cast<void*>(copy_between_contexts)}};
+
+// Of the runtime's functions that work in the current context. Without one a real runtime would make one on the first
+// GPU, and leave it current.
+void needs_context() {
+  const std::scoped_lock guard(lock);
+  if (contexts.empty()) ++fake_gpu().calls_without_context;
 }
 
 }  // namespace
@@ -111,7 +157,9 @@ CUresult copy_between_contexts(CUdeviceptr dst, CUcontext dst_context, CUdevicep
 namespace resnetft {
 
 cudaError_t launch_frame(const FrameTask& task, cudaStream_t stream) {
+  testing::needs_context();
   if (const cudaError_t code = testing::called()) return code;
+  ++testing::fake_gpu().frames;
   testing::stream_of(stream).queue({[task] { testing::run_tiles(task); }});
   return cudaSuccess;
 }
@@ -154,11 +202,10 @@ const char* cudaGetErrorString(cudaError_t code) {
 }
 const char* cudaGetErrorName(cudaError_t) { return "cudaErrorFake"; }
 cudaError_t cudaGetLastError() { return cudaSuccess; }
-cudaError_t cudaGetDevice(int* device) { return *device = 0, called(); }
-cudaError_t cudaSetDevice(int device) { return device == 0 ? called() : cudaErrorInvalidDevice; }
 
 // A thread that records a graph must not allocate.
 cudaError_t cudaMalloc(void** memory, size_t bytes) {
+  needs_context();
   if (const cudaError_t code = called()) return code;
   if (recordings > 0) return cudaErrorStreamCaptureUnsupported;
   const std::scoped_lock guard(lock);
@@ -173,6 +220,7 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
 }
 
 cudaError_t cudaFree(void* memory) {
+  needs_context();
   if (!memory) return cudaSuccess;
   const std::scoped_lock guard(lock);
   fake_gpu().taken_bytes -= blocks.at(memory);
@@ -183,25 +231,30 @@ cudaError_t cudaFree(void* memory) {
 }
 
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  needs_context();
   *total = fake_gpu().memory_bytes;
   *free = *total - fake_gpu().taken_bytes;
   return called();
 }
 
 cudaError_t cudaMallocHost(void** memory, size_t bytes) {
+  needs_context();
   if (const cudaError_t code = called(cudaErrorMemoryAllocation)) return code;
   ++fake_gpu().allocations;
+  fake_gpu().pinned_bytes += bytes;
   *memory = created(std::malloc(bytes));
   return cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void* memory) {
+  needs_context();
   if (memory) destroyed();
   std::free(memory);
   return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void* dst, const void* src, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  needs_context();
   if (const cudaError_t code = called()) return code;
   FakeGpu& gpu = fake_gpu();
   ++(kind == cudaMemcpyHostToDevice ? gpu.copies_to_gpu : gpu.copies_from_gpu);
@@ -210,6 +263,7 @@ cudaError_t cudaMemcpyAsync(void* dst, const void* src, size_t bytes, cudaMemcpy
 }
 
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
+  needs_context();
   if (const cudaError_t code = called()) return code;
   stream_of(stream).queue({[=] { std::memset(memory, value, bytes); }});
   return cudaSuccess;
@@ -217,12 +271,10 @@ cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t 
 
 cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, unsigned, unsigned long long,
                                              cudaDriverEntryPointQueryResult* found) {
-  const std::string_view wanted(name);
-  *function = wanted == "cuCtxGetCurrent"     ? reinterpret_cast<void*>(get_current_context)
-              : wanted == "cuMemcpyPeerAsync" ? reinterpret_cast<void*>(copy_between_contexts)
-                                              : nullptr;
+  const auto known = std::ranges::find(kDriverFunctions, std::string_view(name), &DriverFunction::name);
+  *function = known == kDriverFunctions.end() ? nullptr : known->address;
   *found = *function ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
-  return called();
+  return cudaSuccess;
 }
 
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
@@ -231,38 +283,57 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
   return called();
 }
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
+  needs_context();
   if (const cudaError_t code = called()) return code;
   *stream = reinterpret_cast<cudaStream_t>(created(new FakeStream{.computes = fake_gpu().computes}));
   return cudaSuccess;
 }
-cudaError_t cudaStreamDestroy(cudaStream_t stream) { return delete &stream_of(stream), destroyed(), cudaSuccess; }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return called(); }
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  needs_context();
+  delete &stream_of(stream);
+  return destroyed(), cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  needs_context();
+  if (stream) stream_of(stream).finish(stream_of(stream).queued());
+  return called();
+}
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+  needs_context();
   if (const cudaError_t code = called()) return code;
   *event = reinterpret_cast<cudaEvent_t>(created(new FakeEvent{.times = (flags & cudaEventDisableTiming) == 0}));
   return cudaSuccess;
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  needs_context();
   delete reinterpret_cast<FakeEvent*>(event);
   return destroyed(), cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  FakeEvent& fake = *reinterpret_cast<FakeEvent*>(event);
-  if (!fake.times) return called();
-  fake.clock = stream_of(stream).clock;
+  needs_context();
+  FakeEvent& recorded = *reinterpret_cast<FakeEvent*>(event);
+  recorded.stream = &stream_of(stream);
+  recorded.place = recorded.stream->queued();
+  recorded.clock = recorded.stream->clock;
+  if (!recorded.times) return called();
   const void*& timing = stream_of(stream).timing;
   timing = timing && timing != event ? nullptr : event;
   return cudaSuccess;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return called(); }
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  const FakeEvent& recorded = *reinterpret_cast<FakeEvent*>(event);
+  if (recorded.stream) recorded.stream->finish(recorded.place);
+  return called();
+}
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
   *milliseconds = reinterpret_cast<FakeEvent*>(end)->clock - reinterpret_cast<FakeEvent*>(start)->clock;
   return called();
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
+  needs_context();
   if (const cudaError_t code = called()) return code;
   if (mode != cudaStreamCaptureModeThreadLocal) return cudaErrorInvalidValue;
   ++recordings;
@@ -276,6 +347,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   return called();
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  needs_context();
   if (const cudaError_t code = called()) return code;
   *executable = reinterpret_cast<cudaGraphExec_t>(created(new FakeGraph(*reinterpret_cast<FakeGraph*>(graph))));
   return cudaSuccess;
@@ -285,16 +357,17 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   return destroyed(), cudaSuccess;
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  needs_context();
   delete reinterpret_cast<FakeGraph*>(executable);
   return destroyed(), cudaSuccess;
 }
 cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return called(); }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  needs_context();
   if (const cudaError_t code = called()) return code;
   const FakeGraph& graph = *reinterpret_cast<FakeGraph*>(executable);
-  FakeStream& fake = stream_of(stream);
-  for (const FakeWork& work : graph.work) fake.take(work);
-  if (fake.timing) return cudaSuccess;
+  for (const FakeWork& work : graph.work) stream_of(stream).queue(work);
+  if (stream_of(stream).timing) return cudaSuccess;
   const std::scoped_lock guard(lock);
   fake_gpu().launched.push_back(graph.work.size());
   return cudaSuccess;

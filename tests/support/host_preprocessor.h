@@ -19,8 +19,6 @@ class HostPreprocessor : public CudaPreprocessor {
   HostPreprocessor(const CudaPreprocessorOptions& options, HostPreprocessing& shared)
       : spec_(options.spec), plan_(options.spec, options.number), shared_(shared) {}
 
-  Result<ImageView> upload(const ImageView& image) override { return image; }
-
   Status run(const ImageView& image, const FrameChange& change, void* output) override {
     if (image.memory.kind != MemoryKind::Cuda)
       return Error{ErrorCode::InvalidArgument, "a picture of which nobody said that it lies on the device", ""};
@@ -40,6 +38,8 @@ class HostPreprocessor : public CudaPreprocessor {
                                 static_cast<float>(1 - keep));
     return Status::success();
   }
+
+  Status flush() override { return Status::success(); }
 
   Status wait() override { return Status::success(); }
 

@@ -113,11 +113,7 @@ TEST(CudaDevice, OtherNamesAreAnsweredWithTheList) {
 }
 
 TEST(CudaDevice, ADriverThatFindsNoGpuSaysSo) {
-  {
-    const FakeDriver driver({"FAKE_CUDA_INIT", "100"});
-    expect_unavailable("cuda", "the NVIDIA driver finds no GPU");
-  }
-  const FakeDriver driver({"FAKE_CUDA_GPUS", "0"});
+  const FakeDriver driver({"FAKE_CUDA_INIT", "100"});
   expect_unavailable("cuda", "the NVIDIA driver finds no GPU");
 }
 
@@ -125,8 +121,12 @@ TEST(CudaDevice, ADriverThatDoesNotStartIsNamedWithItsReason) {
   struct Failure {
     const char *code, *reason;
   };
-  for (const auto& [code, reason] :
-       {Failure{"2", "out of memory"}, {"34", "stub"}, {"803", "different versions"}, {"999", "cuInit"}}) {
+  for (const auto& [code, reason] : {Failure{"2", "out of memory"},
+                                     {"3", "forked"},
+                                     {"34", "stub"},
+                                     {"802", "not ready"},
+                                     {"803", "different versions"},
+                                     {"999", "cuInit"}}) {
     const FakeDriver driver({"FAKE_CUDA_INIT", code});
     expect_unavailable("cuda:0", reason);
   }
@@ -135,7 +135,7 @@ TEST(CudaDevice, ADriverThatDoesNotStartIsNamedWithItsReason) {
 TEST(CudaDevice, ADriverThatAppearsLaterIsSeen) {
   RESNETFT_NEEDS_NO_DRIVER();
   expect_unavailable("cuda", "no NVIDIA driver");
-  const FakeDriver driver({"FAKE_CUDA_GPUS", "0"});
+  const FakeDriver driver({"FAKE_CUDA_INIT", "100"});
   expect_unavailable("cuda", "finds no GPU");
 }
 
@@ -242,7 +242,15 @@ TEST(CudaModule, ABuildWithoutItSaysWhy) {
   EXPECT_NE(module.error().message.find(RESNETFT_CUDA_MISSING), std::string::npos) << module.error().message;
 }
 
-// Last: a driver that has answered stays in the process.
+// Last: a driver that has started stays in the process.
+TEST(CudaDeviceOfADriverThatStarted, WithoutAGpuItSaysSoAndStaysOpen) {
+  {
+    const FakeDriver driver({"FAKE_CUDA_GPUS", "0"});
+    expect_unavailable("cuda", "the NVIDIA driver finds no GPU");
+  }
+  EXPECT_TRUE(has_driver());
+}
+
 TEST(CudaDeviceOfADriverThatStarted, ADriverThatIsTooOldIsNamedWithBothVersions) {
   RESNETFT_NEEDS_CUDA_MODULE();
   const FakeDriver driver({"FAKE_CUDA_VERSION", "12080"});

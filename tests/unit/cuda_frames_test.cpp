@@ -4,8 +4,11 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <deque>
 #include <set>
 
+#include "device/cuda/cuda_context.h"
 #include "device/cuda/cuda_preprocessor.h"
 #include "device/cuda/frame_upload.h"
 #include "image/geometry.h"
@@ -51,7 +54,10 @@ class CudaFrames : public ::testing::Test {
     ASSERT_TRUE(kCudnnIsFake) << dlerror();
     fake_gpu() = {};
   }
-  void TearDown() override { EXPECT_EQ(fake_gpu().objects, 0) << "memory, streams, events or graphs are left"; }
+  void TearDown() override {
+    EXPECT_EQ(fake_gpu().objects, 0) << "memory, streams, events or graphs are left";
+    EXPECT_EQ(fake_gpu().calls_without_context, 0);
+  }
 
   static Result<std::shared_ptr<const Engine>> try_engine(int max_batch = 1) {
     ModelCard card;
@@ -115,20 +121,100 @@ TEST_F(CudaFrames, OfAStreamMayChangeTheirShape) {
   }
 }
 
-TEST_F(CudaFrames, TakeOneCopyEachToTheGpuAndNoMemoryOnceTheirShapeIsKnown) {
+// How often a batch of such pictures is copied to the GPU, once everything of its shape is there, and what it takes.
+class CopiesOfABatch {
+ public:
+  CopiesOfABatch(FrameSession& session, const std::vector<Picture>& pictures) {
+    run(session, pictures);
+    const testing::FakeGpu before = fake_gpu();
+    run(session, pictures);
+    to_gpu = fake_gpu().copies_to_gpu - before.copies_to_gpu;
+    from_gpu = fake_gpu().copies_from_gpu - before.copies_from_gpu;
+    allocations = fake_gpu().allocations - before.allocations;
+  }
+  int to_gpu = 0, from_gpu = 0, allocations = 0;
+
+ private:
+  static void run(FrameSession& session, const std::vector<Picture>& pictures) {
+    for (size_t i = 0; i < pictures.size(); ++i) ASSERT_TRUE(session.take(static_cast<int>(i), pictures[i].view).ok());
+    ASSERT_TRUE(session.run(static_cast<int>(pictures.size())).ok());
+  }
+};
+
+std::vector<Picture> random_pictures(size_t count, PixelFormat format, int width, int height) {
+  Random random(53);
+  std::vector<Picture> pictures;
+  for (size_t i = 0; i < count; ++i) pictures.push_back(testing::random_picture(random, format, width, height));
+  return pictures;
+}
+
+TEST_F(CudaFrames, OfABatchAreOneCopyToTheGpuAndNoMemoryOnceTheirShapeIsKnown) {
   const std::shared_ptr<const Engine> engine = try_engine(4).value();
   const std::unique_ptr<FrameSession> session = frame_session(*engine, crop_of());
-  Random random(53);
-  const Picture picture = testing::random_picture(random, PixelFormat::I420, 160, 90);
-  for (int i = 0; i < 2; ++i) ASSERT_TRUE(session->take(i, picture.view).ok());
-  const testing::FakeGpu before = fake_gpu();
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(session->take(i, picture.view).ok());
-  ASSERT_TRUE(session->run(4).ok());
-  EXPECT_EQ(fake_gpu().copies_to_gpu, before.copies_to_gpu + 4);
-  EXPECT_EQ(fake_gpu().copies_from_gpu, before.copies_from_gpu);  // the logits' copy is in the graph
-  EXPECT_EQ(fake_gpu().allocations, before.allocations);
+  for (size_t count = 1; count <= 4; ++count) {
+    const CopiesOfABatch copies(*session, random_pictures(count, PixelFormat::I420, 160, 90));
+    EXPECT_EQ(copies.to_gpu, 1) << count;
+    EXPECT_EQ(copies.from_gpu, 0);  // the logits' copy is in the graph
+    EXPECT_EQ(copies.allocations, 0);
+  }
   // The copy of the logits, the pictures' numbers, 19 convolutions, 2 shortcuts, pool and head: no copy of the input.
   EXPECT_EQ(fake_gpu().launched.back(), 1u + 1 + 19 + 2 + 2);
+}
+
+// At most 8 MiB are packed, tables among them. Where one staging ends within them, they are two copies.
+TEST_F(CudaFrames, ThatAreManyOrLargeGoToTheGpuInBoundedCopies) {
+  const std::shared_ptr<const Engine> engine = try_engine(16).value();
+  fake_gpu().computes = false;
+  const std::unique_ptr<FrameSession> session = frame_session(*engine, crop_of());
+  EXPECT_EQ(CopiesOfABatch(*session, random_pictures(7, PixelFormat::Rgba, 512, 512)).to_gpu, 1);
+  EXPECT_EQ(CopiesOfABatch(*session, random_pictures(16, PixelFormat::Rgba, 512, 512)).to_gpu, 3 + 1);
+  EXPECT_EQ(CopiesOfABatch(*session, random_pictures(2, PixelFormat::Nv12, 1920, 1080)).to_gpu, 1);
+  EXPECT_EQ(CopiesOfABatch(*session, random_pictures(5, PixelFormat::Nv12, 1920, 1080)).to_gpu, 3 + 1);
+}
+
+// Nobody waits for the GPU between them, where memory is reused and grows.
+TEST_F(CudaFrames, OfAnySizeAndNumberHaveTheCpusBitsAndTakeNoMorePinnedMemory) {
+  const PreprocessSpec spec = crop_of();
+  const size_t values = size_t{3} * kCropWidth * kCropHeight;
+  const auto preprocessor = create_cuda_preprocessor({.spec = spec, .number = NumberType::Float32});
+  ASSERT_TRUE(preprocessor.ok());
+  const size_t pinned = fake_gpu().pinned_bytes;
+  struct Sizes {
+    size_t count;
+    int width, height;
+  };
+  std::deque<std::vector<float>> outputs, expected;
+  for (const Sizes& sizes : {Sizes{16, 512, 512}, {1, 4000, 3000}, {3, 700, 4001}, {2, 31, 17}}) {
+    for (Picture& picture : random_pictures(sizes.count, PixelFormat::Rgba, sizes.width, sizes.height)) {
+      std::vector<float>& tensor = expected.emplace_back(values);
+      ASSERT_TRUE(Preprocessor::create(spec)->to_tensor(picture.view, tensor, TensorLayout::Nhwc).ok());
+      ASSERT_TRUE((*preprocessor)->run(picture.view, {}, outputs.emplace_back(values).data()).ok());
+      std::ranges::fill(picture.planes[0], uint8_t{0});  // it has been read
+    }
+    ASSERT_TRUE((*preprocessor)->flush().ok());
+  }
+  ASSERT_TRUE((*preprocessor)->wait().ok());
+  EXPECT_EQ(outputs, expected);
+  EXPECT_EQ(fake_gpu().pinned_bytes, pinned);
+}
+
+// What was taken before the failure is not made of what never came: the next batch is as if nothing had been.
+TEST_F(CudaFrames, OfABatchThatFailedDoNotComeIntoTheNext) {
+  const std::shared_ptr<const Engine> engine = try_engine(2).value();
+  const PreprocessSpec spec = crop_of();
+  const std::unique_ptr<FrameSession> session = frame_session(*engine, spec);
+  const std::vector<Picture> pictures = random_pictures(2, PixelFormat::Rgb, 50, 40);
+  ASSERT_TRUE(session->take(0, pictures[0].view).ok());
+  fake_gpu().failing_call = fake_gpu().calls + 2;  // behind the GPU's choice comes the copy
+  const Status failed = session->run(1);
+  ASSERT_FALSE(failed.ok());
+  EXPECT_NE(failed.error().message.find("copying frames to the GPU"), std::string::npos) << failed.error().message;
+  const int copies = fake_gpu().copies_to_gpu, frames = fake_gpu().frames;
+  ASSERT_TRUE(session->take(0, pictures[1].view).ok());
+  ASSERT_TRUE(session->run(1).ok());
+  EXPECT_EQ(fake_gpu().frames, frames + 1);
+  EXPECT_EQ(fake_gpu().copies_to_gpu, copies + 1);
+  EXPECT_EQ(logits_of(*session), expected_logits(*engine, spec, pictures[1].view));
 }
 
 TEST_F(CudaFrames, InTheGpusMemoryAreReadWhereTheyLie) {
@@ -193,16 +279,40 @@ TEST_F(CudaFrames, AreNotTakenForACropThatTheEngineWasNotBuiltFor) {
   EXPECT_NE(session.error().hint.find("33x32"), std::string::npos) << session.error().hint;
 }
 
-TEST_F(CudaFrames, OfTheHostAreNotGivenToTheKernelAsTheyAre) {
-  const auto preprocessor = create_cuda_preprocessor({.spec = crop_of()});
-  ASSERT_TRUE(preprocessor.ok());
-  const Picture picture = testing::make_picture(PixelFormat::Rgb, 20, 20);
-  std::vector<float> output(3 * kCropWidth * kCropHeight);
-  for (const ImageView& view : {picture.view, on_gpu(picture.view, 1), on_gpu(picture.view, 0, &output)}) {
-    const Status status = (*preprocessor)->run(view, {}, output.data());
-    ASSERT_FALSE(status.ok());
-    EXPECT_EQ(status.error().code, ErrorCode::InvalidArgument);
+// An application's context, or gstreamer-cuda's, or none at all.
+TEST_F(CudaFrames, LeaveTheThreadsContextAsItWas) {
+  int application = 0;
+  for (void* context :
+       {static_cast<void*>(nullptr), static_cast<void*>(&application), testing::fake_primary_context(1)}) {
+    if (context) {
+      ASSERT_TRUE(push_context(context).ok());
+    }
+    {
+      const std::shared_ptr<const Engine> engine = try_engine().value();
+      const std::unique_ptr<FrameSession> session = frame_session(*engine, crop_of());
+      EXPECT_EQ(current_context().value(), context);
+      const Picture picture = testing::make_picture(PixelFormat::Nv12, 40, 40);
+      for (const ImageView& view : {picture.view, on_gpu(picture.view, 0, &application)})
+        ASSERT_TRUE(session->take(0, view).ok());
+      ASSERT_TRUE(session->run(1).ok());
+      EXPECT_EQ(current_context().value(), context);
+    }
+    EXPECT_EQ(current_context().value(), context);
+    if (context) pop_context();
   }
+}
+
+TEST_F(CudaFrames, APrimaryContextThatCannotBeMadeIsNamedAndAskedForAgain) {
+  for (const int call : {1, 2, 3}) {  // the start, which GPU, and its context
+    fake_gpu() = {};
+    fake_gpu().failing_call = call;
+    const Result<void*> context = primary_context(1);
+    ASSERT_FALSE(context.ok()) << call;
+    EXPECT_NE(context.error().message.find("making a context on GPU 1: "), std::string::npos)
+        << context.error().message;
+  }
+  EXPECT_EQ(primary_context(1).value(), testing::fake_primary_context(1));
+  EXPECT_EQ(primary_context(7).error().code, ErrorCode::DeviceUnavailable);
 }
 
 // Each call of CUDA's that a session and its frames make fails in its turn.
@@ -225,14 +335,14 @@ TEST_F(CudaFrames, NoCallThatFailsLeavesAnythingBehindAndItsErrorSaysWhatWasDone
       if (status) status = (*session)->run(1);
     }
     failed = fake_gpu().calls >= number;
+    fake_gpu().failing_call = 0;
     ASSERT_EQ(fake_gpu().objects, objects) << number << (status ? "" : to_string(status.error()));
     if (!status) seen.insert(status.error().message.substr(0, status.error().message.find(':')));
   }
   EXPECT_GT(number, 30);
-  for (const char* doing : {"copying a frame to the GPU", "copying filters to the GPU", "making an event on the GPU",
-                            "recording an event on the GPU", "preprocessing a frame on the GPU",
-                            "clearing the GPU's memory", "making a context on GPU 0",
-                            "looking for cuMemcpyPeerAsync in the driver", "copying a frame from another CUDA context"})
+  for (const char* doing : {"copying frames to the GPU", "choosing a context", "asking for the current context",
+                            "making an event on the GPU", "preprocessing a frame on the GPU",
+                            "clearing the GPU's memory", "copying a frame from another CUDA context"})
     EXPECT_TRUE(seen.contains(doing)) << doing;
 }
 

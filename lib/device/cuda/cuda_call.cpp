@@ -39,59 +39,55 @@ Status cuda_status(std::string_view doing, cudaError_t code) {
   return Error{kind.code, std::move(message), kind.hint};
 }
 
-CurrentGpu::CurrentGpu(int ordinal) : status_(Status::success()) {
-  status_ = cuda_status("asking for the current GPU", cudaGetDevice(&before_));
-  if (status_) status_ = cuda_status("choosing GPU " + std::to_string(ordinal), cudaSetDevice(ordinal));
+CurrentContext::CurrentContext(const Result<void*>& context)
+    : status_(context ? push_context(*context) : Status(context.error())) {}
+
+CurrentContext::~CurrentContext() {
+  if (status_) pop_context();
 }
 
-// Since CUDA 12 choosing a GPU makes a context on it: on a machine with several, also on the one that is put back.
-CurrentGpu::~CurrentGpu() {
-  int now = before_;
-  if (cudaGetDevice(&now) == cudaSuccess && now != before_) cudaSetDevice(before_);
-}
+CurrentGpu::CurrentGpu(int ordinal) : CurrentContext(primary_context(ordinal)) {}
 
 Status CudaMemory::reserve(size_t bytes) {
   if (bytes <= bytes_) return Status::success();
-  cudaFree(std::exchange(data_, nullptr));
   bytes_ = 0;
-  Status status =
-      cuda_status("taking " + std::to_string(bytes) + " bytes of the GPU's memory", cudaMalloc(&data_, bytes));
+  Status status = memory_.make("taking " + std::to_string(bytes) + " bytes of the GPU's memory",
+                               [&](void** memory) { return cudaMalloc(memory, bytes); });
   if (status) bytes_ = bytes;
   return status;
 }
 
 Status PinnedMemory::reserve(size_t bytes) {
   if (bytes <= bytes_) return Status::success();
-  cudaFreeHost(std::exchange(data_, nullptr));
   bytes_ = 0;
-  Status status =
-      cuda_status("taking " + std::to_string(bytes) + " bytes of pinned memory", cudaMallocHost(&data_, bytes));
+  Status status = memory_.make("taking " + std::to_string(bytes) + " bytes of pinned memory",
+                               [&](void** memory) { return cudaMallocHost(memory, bytes); });
   if (status) bytes_ = bytes;
   return status;
 }
 
 Status PinnedMemory::allocate(size_t bytes) {
   Status status = reserve(bytes);
-  if (status) std::memset(data_, 0, bytes);
+  if (status) std::memset(data(), 0, bytes);
   return status;
 }
 
 Status CudaEvent::create() {
-  return cuda_status("making an event on the GPU", cudaEventCreateWithFlags(&event_, cudaEventDisableTiming));
+  return event_.make("making an event on the GPU",
+                     [](cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDisableTiming); });
 }
 Status CudaEvent::record(cudaStream_t stream) {
-  return cuda_status("recording an event on the GPU", cudaEventRecord(event_, stream));
+  return cuda_status("recording an event on the GPU", cudaEventRecord(event_.get(), stream));
 }
-Status CudaEvent::wait() const { return cuda_status("waiting for the GPU", cudaEventSynchronize(event_)); }
+Status CudaEvent::wait() const { return cuda_status("waiting for the GPU", cudaEventSynchronize(event_.get())); }
 
 Status CudaStream::create() {
-  if (stream_) return Status::success();
-  int least = 0, greatest = 0;
-  cudaError_t code = cudaDeviceGetStreamPriorityRange(&least, &greatest);
-  if (code == cudaSuccess) code = cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, greatest);
-  Status status = cuda_status("making a stream on the GPU", code);
-  own_ = status.ok();
-  return status;
+  if (borrowed_) return Status::success();
+  return own_.make("making a stream on the GPU", [](cudaStream_t* stream) {
+    int least = 0, greatest = 0;
+    const cudaError_t code = cudaDeviceGetStreamPriorityRange(&least, &greatest);
+    return code == cudaSuccess ? cudaStreamCreateWithPriority(stream, cudaStreamNonBlocking, greatest) : code;
+  });
 }
 
 }  // namespace resnetft

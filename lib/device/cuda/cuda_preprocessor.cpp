@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Owns what a stream of frames needs on a GPU: their way there, the kernel's tables, a stream.
+// Owns what a stream of frames needs on a GPU: their way there, which the kernel's tables take too, and a stream.
 #include "device/cuda/cuda_preprocessor.h"
 
 #include <cstdlib>
 #include <new>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "device/cuda/cuda_call.h"
 #include "device/cuda/frame_plan.h"
@@ -40,7 +42,7 @@ class StreamPreprocessor : public CudaPreprocessor {
 
   ~StreamPreprocessor() override {
     const CurrentGpu current(options_.ordinal);
-    cudaStreamSynchronize(stream_.get());
+    if (stream_.get()) cudaStreamSynchronize(stream_.get());  // null is everybody's stream
   }
 
   Status start() {
@@ -51,22 +53,20 @@ class StreamPreprocessor : public CudaPreprocessor {
     return upload_->start();
   }
 
-  Result<ImageView> upload(const ImageView& image) override {
-    if (Status status = check_view(image); !status) return status.error();
-    const CurrentGpu current(options_.ordinal);
-    if (!current.status()) return current.status().error();
-    return upload_->take(image);
-  }
-
   Status run(const ImageView& image, const FrameChange& change, void* output) override {
     if (Status status = check_view(image); !status) return status;
-    if (Status status = check_place(image); !status) return status;
     if (Status status = check_change(change); !status) return status;
     const CurrentGpu current(options_.ordinal);
     if (!current.status()) return current.status();
-    if (Status status = prepare(image); !status) return status;
-    return cuda_status("preprocessing a frame on the GPU",
-                       launch_frame(plan_.task(image, change, tables_.data(), output), stream_.get()));
+    Status status = add(needed_part(image), change, output);
+    if (status && image.memory.kind != MemoryKind::Host) status = launch();
+    return kept(std::move(status));
+  }
+
+  Status flush() override {
+    const CurrentGpu current(options_.ordinal);
+    if (!current.status()) return current.status();
+    return kept(launch());
   }
 
   Status mixup(void* pictures, int64_t count, double keep) override {
@@ -74,6 +74,7 @@ class StreamPreprocessor : public CudaPreprocessor {
       return Error{ErrorCode::InvalidArgument,
                    "mixup of " + std::to_string(count) + " pictures that keep " + std::to_string(keep),
                    "at least one picture, and a share from 0 to 1"};
+    if (Status status = flush(); !status) return status;
     const CurrentGpu current(options_.ordinal);
     if (!current.status()) return current.status();
     const int64_t values = int64_t{3} * options_.spec.crop_width * options_.spec.crop_height;
@@ -82,42 +83,65 @@ class StreamPreprocessor : public CudaPreprocessor {
   }
 
   Status wait() override {
+    if (Status status = flush(); !status) return status;
     const CurrentGpu current(options_.ordinal);
     if (!current.status()) return current.status();
     return cuda_status("waiting for the GPU", cudaStreamSynchronize(stream_.get()));
   }
 
  private:
-  Status check_place(const ImageView& image) const {
-    const PixelMemory& memory = image.memory;
-    if (memory.kind == MemoryKind::Cuda && memory.gpu == options_.ordinal && !memory.context) return Status::success();
-    return Error{ErrorCode::InvalidArgument,
-                 "a picture that is not in the memory of GPU " + std::to_string(options_.ordinal),
-                 "upload it, and take the view of the copy"};
-  }
-
-  // The tables are pageable memory, which CUDA has copied out of when the call returns; on the GPU the copy waits for
-  // the kernels that still read the old ones, being on their stream.
-  Status prepare(const ImageView& image) try {
-    if (!plan_.prepare(image) && tables_are_there_) return Status::success();
-    tables_are_there_ = false;
-    const std::span<const uint8_t> tables = plan_.tables();
-    if (Status status = tables_.reserve(tables.size()); !status) return status;
-    Status status = cuda_status(
-        "copying filters to the GPU",
-        cudaMemcpyAsync(tables_.data(), tables.data(), tables.size(), cudaMemcpyHostToDevice, stream_.get()));
-    tables_are_there_ = status.ok();
-    return status;
+  // Puts the picture among those that wait to be launched, with tables for its shape if they are not on the GPU.
+  Status add(const ImageView& part, const FrameChange& change, void* output) try {
+    if (plan_.prepare(part)) tables_ = nullptr;
+    if (Status status = make_room(part); !status) return status;
+    if (!tables_) {
+      const Result<const uint8_t*> tables = upload_->add(plan_.tables());
+      if (!tables) return tables.error();
+      tables_ = *tables;
+    }
+    const Result<ImageView> there = upload_->add(part);
+    if (!there) return there.error();
+    waiting_.push_back(plan_.task(*there, change, tables_, output));
+    return Status::success();
   } catch (const std::bad_alloc&) {
     return out_of_host_memory();
+  }
+
+  Status make_room(const ImageView& part) {
+    const size_t bytes = upload_->bytes_of(part), tables = plan_.tables().size();
+    const auto has_room = [&] { return upload_->has_room(bytes + (tables_ ? 0 : FrameUpload::aligned(tables))); };
+    if (has_room()) return Status::success();
+    if (Status status = launch(); !status) return status;
+    if (has_room()) return Status::success();
+    tables_ = nullptr;
+    return upload_->grow(bytes + FrameUpload::aligned(tables));
+  }
+
+  Status launch() {
+    if (Status status = upload_->send(); !status) return status;
+    for (const FrameTask& task : waiting_)
+      if (Status status = cuda_status("preprocessing a frame on the GPU", launch_frame(task, stream_.get())); !status)
+        return status;
+    waiting_.clear();
+    if (!upload_->rewind(tables_, plan_.tables().size())) tables_ = nullptr;
+    return Status::success();
+  }
+
+  // After a failure nothing may be launched whose tables or pixels did not get to the GPU.
+  Status kept(Status status) {
+    if (status) return status;
+    waiting_.clear();
+    tables_ = nullptr;
+    upload_->rewind(nullptr, 0);
+    return status;
   }
 
   CudaPreprocessorOptions options_;
   FramePlan plan_;
   CudaStream stream_;
   std::optional<FrameUpload> upload_;  // from start() on
-  CudaMemory tables_;
-  bool tables_are_there_ = false;
+  const uint8_t* tables_ = nullptr;    // the plan's, in the block of `upload_`; null: they are not there
+  std::vector<FrameTask> waiting_;     // for flush(), or until the block is full
 };
 
 }  // namespace

@@ -1,34 +1,28 @@
 // SPDX-License-Identifier: MIT
 #include "device/cuda/frame_upload.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "device/cuda/cuda_context.h"
+#include "device/cuda/cuda_preprocessor.h"
 #include "image/geometry.h"
 #include "image/pixel_format.h"
 
 namespace resnetft {
 namespace {
 
-// Rows of a copied plane begin where the GPU reads them at once.
-size_t pitch_of(size_t row_bytes) {
-  constexpr size_t kAlignment = 256;
-  return (row_bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
+constexpr size_t kStagingBytes = kPreprocessorBytes;
 
-struct Plane {
-  size_t index, row_bytes, rows;
-};
-
-// Those that the picture's format has.
-std::array<Plane, 3> planes_of(const ImageView& image) {
+std::vector<Plane> planes_of(const ImageView& image) {
   const std::array<int, 3> bytes = plane_row_bytes(layout_of(image.format), image.width);
-  std::array<Plane, 3> planes = {};
-  for (size_t i = 0; i < planes.size(); ++i) {
-    const int rows = bytes[i] == 0 ? 0 : i == 0 ? image.height : (image.height + 1) / 2;
-    planes[i] = {i, static_cast<size_t>(bytes[i]), static_cast<size_t>(rows)};
-  }
+  std::vector<Plane> planes;
+  for (size_t i = 0; i < bytes.size() && bytes[i] > 0; ++i)
+    planes.push_back(
+        {i, static_cast<size_t>(bytes[i]), static_cast<size_t>(i == 0 ? image.height : (image.height + 1) / 2)});
   return planes;
 }
 
@@ -37,8 +31,8 @@ size_t distance_of(const ImageView& image, const Plane& plane) {
 }
 
 // From a plane's lowest address to behind its highest.
-size_t bytes_of(const ImageView& image, const Plane& plane) {
-  return plane.rows == 0 ? 0 : (plane.rows - 1) * distance_of(image, plane) + plane.row_bytes;
+size_t extent_of(const ImageView& image, const Plane& plane) {
+  return (plane.rows - 1) * distance_of(image, plane) + plane.row_bytes;
 }
 
 bool is_bottom_up(const ImageView& image, const Plane& plane) {
@@ -50,9 +44,11 @@ size_t first_row_of(const ImageView& image, const Plane& plane) {
   return is_bottom_up(image, plane) ? (plane.rows - 1) * distance_of(image, plane) : 0;
 }
 
-void copy_rows(const ImageView& image, const Plane& plane, uint8_t* target, size_t pitch) {
-  const uint8_t* row = image.planes[plane.index];
-  for (size_t y = 0; y < plane.rows; ++y, row += image.strides[plane.index], target += pitch)
+// `count` rows from `first` on.
+void copy_rows(const ImageView& image, const Plane& plane, size_t first, size_t count, uint8_t* target) {
+  const ptrdiff_t stride = image.strides[plane.index];
+  const uint8_t* row = image.planes[plane.index] + static_cast<ptrdiff_t>(first) * stride;
+  for (size_t y = 0; y < count; ++y, row += stride, target += FrameUpload::aligned(plane.row_bytes))
     std::memcpy(target, row, plane.row_bytes);
 }
 
@@ -76,72 +72,116 @@ Status FrameUpload::start() {
   const Result<void*> primary = primary_context(ordinal_);
   if (!primary) return primary.error();
   primary_ = *primary;
-  for (Staging& staging : staging_)
+  for (Staging& staging : stagings_) {
+    if (Status status = staging.memory.reserve(kStagingBytes); !status) return status;
     if (Status status = staging.read.create(); !status) return status;
-  return Status::success();
-}
-
-Result<ImageView> FrameUpload::take(const ImageView& image) {
-  if (image.memory.kind == MemoryKind::Host) return take_from_host(needed_part(image));
-  if (!is_own(image.memory)) return take_from_context(needed_part(image));
-  ImageView own = image;
-  own.memory.context = nullptr;
-  return own;
+  }
+  return block_.reserve(kPreprocessorBytes);
 }
 
 bool FrameUpload::is_own(const PixelMemory& memory) const {
-  return memory.gpu == ordinal_ && (!memory.context || memory.context == primary_);
+  return memory.kind == MemoryKind::Cuda && memory.gpu == ordinal_ && (!memory.context || memory.context == primary_);
 }
 
-// Kernels that read the picture before are on the same stream, in front of the copy over it.
-Result<ImageView> FrameUpload::take_from_host(const ImageView& part) {
-  Staging& staging = staging_[next_++ % staging_.size()];
-  if (Status status = staging.read.wait(); !status) return status.error();
-  const std::array<Plane, 3> planes = planes_of(part);
-  size_t total = 0;
-  for (const Plane& plane : planes) total += pitch_of(plane.row_bytes) * plane.rows;
-  if (Status status = staging.memory.reserve(total); !status) return status.error();
-  if (Status status = frame_.reserve(total); !status) return status.error();
-  ImageView copy = part;
+size_t FrameUpload::bytes_of(const ImageView& image) const {
+  if (is_own(image.memory)) return 0;
+  const bool is_packed = image.memory.kind == MemoryKind::Host;
+  size_t bytes = 0;
+  for (const Plane& plane : planes_of(image))
+    bytes += is_packed ? aligned(plane.row_bytes) * plane.rows : aligned(extent_of(image, plane));
+  return bytes;
+}
+
+// A kernel may be reading the block, which cudaFree() is not promised to wait for.
+Status FrameUpload::grow(size_t bytes) {
+  rewind(nullptr, 0);
+  if (Status status = cuda_status("waiting for the GPU", cudaStreamSynchronize(stream_)); !status) return status;
+  return block_.reserve(std::max(bytes, kPreprocessorBytes));
+}
+
+Result<ImageView> FrameUpload::add(const ImageView& image) {
+  ImageView copy = image;
   copy.memory = {MemoryKind::Cuda, ordinal_, nullptr};
-  size_t at = 0;
-  for (const Plane& plane : planes) {
-    if (plane.rows == 0) continue;
-    const size_t pitch = pitch_of(plane.row_bytes);
-    copy_rows(part, plane, staging.memory.data() + at, pitch);
-    copy.planes[plane.index] = frame_.data() + at;
-    copy.strides[plane.index] = static_cast<ptrdiff_t>(pitch);
-    at += pitch * plane.rows;
-  }
-  const Status status =
-      cuda_status("copying a frame to the GPU",
-                  cudaMemcpyAsync(frame_.data(), staging.memory.data(), total, cudaMemcpyHostToDevice, stream_));
-  if (!status) return status.error();
-  if (Status recorded = staging.read.record(stream_); !recorded) return recorded.error();
+  if (is_own(image.memory)) return copy;
+  const bool is_packed = image.memory.kind == MemoryKind::Host;
+  for (const Plane& plane : planes_of(image))
+    if (Status status = is_packed ? pack(image, plane, copy) : copy_plane(image, plane, copy); !status)
+      return status.error();
   return copy;
+}
+
+Result<const uint8_t*> FrameUpload::add(std::span<const uint8_t> bytes) {
+  const uint8_t* place = block_.data() + used_;
+  while (!bytes.empty()) {
+    const Result<std::span<uint8_t>> free = space(1);
+    if (!free) return free.error();
+    const size_t count = std::min(bytes.size(), free->size());
+    std::memcpy(free->data(), bytes.data(), count);
+    filled_ += aligned(count);
+    used_ += aligned(count);
+    bytes = bytes.subspan(count);
+  }
+  return place;
+}
+
+Status FrameUpload::pack(const ImageView& image, const Plane& plane, ImageView& copy) {
+  const size_t pitch = aligned(plane.row_bytes);
+  copy.planes[plane.index] = block_.data() + used_;
+  copy.strides[plane.index] = static_cast<ptrdiff_t>(pitch);
+  for (size_t y = 0; y < plane.rows;) {
+    const Result<std::span<uint8_t>> free = space(pitch);
+    if (!free) return free.error();
+    const size_t rows = std::min(plane.rows - y, free->size() / pitch);
+    copy_rows(image, plane, y, rows, free->data());
+    filled_ += rows * pitch;
+    used_ += rows * pitch;
+    y += rows;
+  }
+  return Status::success();
 }
 
 // Planes are copied as they lie: a copy between contexts knows no rectangles.
-Result<ImageView> FrameUpload::take_from_context(const ImageView& part) {
-  const Result<void*> other = part.memory.context ? part.memory.context : primary_context(part.memory.gpu);
+Status FrameUpload::copy_plane(const ImageView& image, const Plane& plane, ImageView& copy) {
+  const Result<void*> other = image.memory.context ? image.memory.context : primary_context(image.memory.gpu);
   if (!other) return other.error();
-  const std::array<Plane, 3> planes = planes_of(part);
-  size_t total = 0;
-  for (const Plane& plane : planes) total += pitch_of(bytes_of(part, plane));
-  if (Status status = frame_.reserve(total); !status) return status.error();
-  ImageView copy = part;
-  copy.memory = {MemoryKind::Cuda, ordinal_, nullptr};
-  size_t at = 0;
-  for (const Plane& plane : planes) {
-    if (plane.rows == 0) continue;
-    const size_t bytes = bytes_of(part, plane), first_row = first_row_of(part, plane);
-    const Status status = copy_between_contexts(frame_.data() + at, primary_, part.planes[plane.index] - first_row,
-                                                *other, bytes, stream_);
-    if (!status) return status.error();
-    copy.planes[plane.index] = frame_.data() + at + first_row;
-    at += pitch_of(bytes);
-  }
-  return copy;
+  if (Status status = send(); !status) return status;
+  uint8_t* target = block_.data() + used_;
+  const size_t bytes = extent_of(image, plane), first_row = first_row_of(image, plane);
+  copy.planes[plane.index] = target + first_row;
+  used_ += aligned(bytes);
+  return copy_between_contexts(target, primary_, image.planes[plane.index] - first_row, *other, bytes, stream_);
+}
+
+// What is free of the staging in turn, at least `least` bytes.
+Result<std::span<uint8_t>> FrameUpload::space(size_t least) {
+  if (filled_ + least > kStagingBytes)
+    if (Status status = change_staging(); !status) return status.error();
+  return std::span(stagings_[turn_].memory.data() + filled_, kStagingBytes - filled_);
+}
+
+Status FrameUpload::change_staging() {
+  if (Status status = send(); !status) return status;
+  if (Status status = stagings_[turn_].read.record(stream_); !status) return status;
+  turn_ = 1 - turn_;
+  filled_ = sent_ = 0;
+  return stagings_[turn_].read.wait();
+}
+
+Status FrameUpload::send() {
+  const size_t bytes = filled_ - sent_;
+  if (bytes == 0) return Status::success();
+  const uint8_t* source = stagings_[turn_].memory.data() + std::exchange(sent_, filled_);
+  return cuda_status("copying frames to the GPU",
+                     cudaMemcpyAsync(block_.data() + used_ - bytes, source, bytes, cudaMemcpyHostToDevice, stream_));
+}
+
+// A batch that half a staging holds finds it free, and is one copy.
+bool FrameUpload::rewind(const uint8_t* place, size_t bytes) {
+  if (filled_ > kStagingBytes / 2) filled_ = kStagingBytes;
+  sent_ = filled_;
+  const bool stays = place && place == block_.data();
+  used_ = stays ? aligned(bytes) : 0;
+  return stays;
 }
 
 }  // namespace resnetft

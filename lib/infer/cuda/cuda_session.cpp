@@ -50,14 +50,14 @@ class CudaSession : public FrameSession {
   // Straight to where the graph reads it; the graph comes later on the same stream.
   Status take(int index, const ImageView& image) override {
     if (Status status = check_count(index + 1, "a picture in place " + std::to_string(index)); !status) return status;
-    const Result<ImageView> there = preprocessor_->upload(image);
-    if (!there) return there.error();
-    return preprocessor_->run(*there, {}, input_.data() + input_bytes(index));
+    return preprocessor_->run(image, {}, input_.data() + input_bytes(index));
   }
 
   // The smallest graph that holds the batch; what stands in the places beyond it is not looked at.
   Status run(int batch) override {
     if (Status status = check_count(batch, "a run of " + std::to_string(batch) + " pictures"); !status) return status;
+    if (preprocessor_)
+      if (Status status = preprocessor_->flush(); !status) return status;
     const CurrentGpu current(net_.ordinal);
     if (!current.status()) return current.status();
     const auto holds = [&](const Plan& plan) { return plan.list.batch >= batch; };
@@ -152,7 +152,7 @@ Error with_batch_that_fits(Error error, const Network& network, NumberType numbe
   size_t free = 0, total = 0;
   if (cudaMemGetInfo(&free, &total) != cudaSuccess) return error;
   const auto fits = [&](int smaller) {
-    const size_t needed = session_bytes(network, list_steps(network, number, smaller)) + more;
+    const size_t needed = session_bytes(network, list_steps(network, number, smaller)) + kPreprocessorBytes + more;
     return static_cast<double>(needed) < kUsableShare * static_cast<double>(free);
   };
   int smaller = batch / 2;
