@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What gpu_bench and gpu_training_bench measure, beside the same work in Python PyTorch on the same GPU, and the ratio of
-the two. Prints a line each; --json FILE keeps the figures too. Python's side needs torchvision."""
+"""What gpu_bench and gpu_training_bench measure, beside the same work in Python PyTorch on the same GPU, the ratio of
+the two, and whether it is what is aimed at. Prints a line each; --json FILE keeps the figures too. Python's side needs
+torchvision; TensorRT is measured where torch_tensorrt is."""
 import argparse
 import json
 import pathlib
@@ -18,6 +19,14 @@ except ImportError as missing:
 SECONDS, WARM_UP = 2, 20
 TRAINING_BATCH = 128
 
+# How many times Python's images/s are aimed at, by batch.
+AIMS = {1: {"compiled": 1.3}, 64: {"compiled": 1.0}}
+TENSORRT_AIM = 0.8
+# ResNet-50 at batch 128 on an RTX 3090, pictures on the GPU: eager PyTorch in fp32 75.41 ms, Torch-TensorRT in fp16
+# 14.69 ms.
+# https://github.com/pytorch/TensorRT/blob/main/notebooks/Resnet50-example.ipynb
+PUBLISHED = {"resnet50-fp16-batch-128": 75.41 / 14.69}
+
 
 def rate_of(work, images):
     """Images a second; `work` waits for its result."""
@@ -30,19 +39,43 @@ def rate_of(work, images):
     return rounds * images / (time.perf_counter() - begin)
 
 
-def inference(architecture, batch, compiled):
-    """In fp16, with the copies of pictures and logits."""
+def tensorrt(net, pictures):
+    import torch_tensorrt
+
+    try:
+        return torch_tensorrt.compile(net, ir="dynamo", inputs=[pictures], enabled_precisions={torch.half})
+    except (AssertionError, TypeError, ValueError):  # later versions take the net's own types
+        return torch_tensorrt.compile(net, ir="dynamo", inputs=[pictures])
+
+
+def inference(architecture, batch, form):
+    """In fp16, from floats in pinned memory to logits in the host's, as gpu_bench."""
     net = getattr(torchvision.models, architecture)().cuda().half().to(memory_format=torch.channels_last).eval()
-    if compiled:
-        net = torch.compile(net, mode="max-autotune")
-    pictures = torch.rand(batch, 3, 224, 224).half().contiguous(memory_format=torch.channels_last).pin_memory()
-    with torch.inference_mode():
-        return rate_of(lambda: net(pictures.cuda(non_blocking=True)).float().cpu(), batch)
+    pictures = torch.rand(batch, 3, 224, 224).contiguous(memory_format=torch.channels_last).pin_memory()
+    torch.compiler.reset()
+    with torch.inference_mode(form != "tensorrt"), torch.no_grad():
+        if form == "compiled":
+            net = torch.compile(net, mode="max-autotune")
+        elif form == "tensorrt":
+            net = tensorrt(net, pictures.cuda().half())
+        return rate_of(lambda: net(pictures.cuda(non_blocking=True).half()).float().cpu(), batch)
+
+
+def eager_fp32(architecture, batch):
+    """As the published figures were measured."""
+    net = getattr(torchvision.models, architecture)().cuda().eval()
+    pictures = torch.rand(batch, 3, 224, 224, device="cuda")
+
+    def work():
+        net(pictures)
+        torch.cuda.synchronize()
+
+    with torch.no_grad():
+        return rate_of(work, batch)
 
 
 def training(compiled):
     """ResNet-50 in bfloat16 on one batch that lies on the GPU."""
-    torch.backends.cudnn.benchmark = True
     net = torchvision.models.resnet50().cuda().to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9, weight_decay=1e-4, fused=True)
     pictures = torch.rand(TRAINING_BATCH, 3, 224, 224, device="cuda").contiguous(memory_format=torch.channels_last)
@@ -61,12 +94,44 @@ def training(compiled):
     return rate_of(step, TRAINING_BATCH)
 
 
-def python_rate(what, compiled):
-    """None for what Python has no equal of."""
+def peers(what):
+    """Name, what to call for its images/s, and the aim or None, of each that does the same."""
     if what.startswith("train-"):
-        return training(compiled)
+        return [("eager", lambda: training(False), None), ("compiled", lambda: training(True), None)]
     architecture, precision, *rest = what.split("-")
-    return inference(architecture, int(rest[-1]), compiled) if precision == "fp16" else None
+    if precision != "fp16" or rest[:-1] != ["batch"]:
+        return []
+    batch = int(rest[-1])
+    found = []
+    for form in ("eager", "compiled", "tensorrt"):
+        aim = TENSORRT_AIM if form == "tensorrt" else AIMS.get(batch, {}).get(form)
+        found.append((form, lambda form=form: inference(architecture, batch, form), aim))
+    if what in PUBLISHED:
+        aim = TENSORRT_AIM * PUBLISHED[what]
+        found.append(("eager-fp32", lambda: eager_fp32(architecture, batch), aim))
+    return found
+
+
+def compare(row):
+    """A line of text; the row has the figures, too."""
+    line = f"{row['what']}: {row['images-per-second']:.1f} images/s"
+    for name, measure, aim in peers(row["what"]) if torch is not None else []:
+        try:
+            rate = measure()
+        except Exception as failure:  # whatever is missing on this machine, the other figures count
+            reason = (str(failure).splitlines() or [type(failure).__name__])[0]
+            row[f"python-{name}-failure"] = reason
+            line += f"; Python {name} NOT MEASURED: {reason}"
+            continue
+        ratio = row["images-per-second"] / rate
+        row[f"python-{name}"] = round(rate, 1)
+        line += f"; {ratio:.2f} times Python {name} ({rate:.1f})"
+        if aim:
+            row[f"aim-{name}"] = {"aim": round(aim, 3), "ratio": round(ratio, 3), "met": ratio >= aim}
+            line += f", aim {aim:.2f} {'met' if ratio >= aim else 'MISSED'}"
+        if name == "eager-fp32":
+            line += f", {ratio / PUBLISHED[row['what']]:.2f} of TensorRT's published {PUBLISHED[row['what']]:.2f}"
+    return line
 
 
 def ours(program):
@@ -86,17 +151,13 @@ def main():
     print(found["gpu"])
     if torch is None:
         print(f"Python's side is NOT MEASURED: {REASON}")
+    else:
+        torch.backends.cudnn.benchmark = True
     for row in found["measured"]:
         if "us" in row:
             print(f"{row['what']}: " + ", ".join(f"{name} {value} us" for name, value in row["us"].items()))
             continue
-        line = f"{row['what']}: {row['images-per-second']:.1f} images/s"
-        for name, compiled in (("eager", False), ("compiled", True)):
-            rate = python_rate(row["what"], compiled) if torch is not None else None
-            if rate:
-                row[f"python-{name}"] = round(rate, 1)
-                line += f"; {row['images-per-second'] / rate:.2f} times Python {name} ({rate:.1f})"
-        print(line, flush=True)
+        print(compare(row), flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(found) + "\n")
 

@@ -57,7 +57,7 @@ trap 'rm -rf "$temporary"' EXIT
 folder=$temporary/resnetft-gpu
 mkdir "$folder"
 for file in "${programs[@]}" libresnetft-cuda.so; do strip -o "$folder/$file" "$build/tests/gpu/$file"; done
-cp tests/gpu/{run.sh,bench.sh,library_path.sh,bench.py} "$folder/"
+cp tests/gpu/{run.sh,bench.sh,library_path.sh,bench.py,cifar_parts.py} "$folder/"
 echo 'bundle: writing down the logits of the CPU'
 "$build/tests/gpu/expected_logits" >"$folder/expected_logits.txt"
 # C++'s runtime comes along: the machine's may be older than the compiler that built this.

@@ -3,8 +3,11 @@
 // program, or said by expected_logits there.
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -30,8 +33,10 @@ std::string output_of(const std::string& program) {
   return text;
 }
 
+std::filesystem::path program_folder() { return std::filesystem::read_symlink("/proc/self/exe").parent_path(); }
+
 std::string expected_text() {
-  const std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  const std::filesystem::path folder = program_folder();
   std::ifstream file(folder / "expected_logits.txt");
   if (!file) return output_of((folder / "expected_logits").string());
   return {std::istreambuf_iterator<char>(file), {}};
@@ -47,6 +52,53 @@ std::map<std::string, std::vector<float>> read_expected() {
     for (float value = 0; numbers >> value;) expected[line.substr(0, colon)].push_back(value);
   }
   return expected;
+}
+
+// CIFAR-10's test set, a net for it, and the classes that PyTorch finds on the CPU: what cifar_parts.py writes.
+struct CifarParts {
+  FloatWeights weights;
+  std::array<float, 3> mean{}, std{};
+  std::string pictures;  // [count, 32, 32, 3]
+  std::string expected;  // a digit each
+};
+constexpr size_t kCifarPicture = 32 * 32 * 3;
+
+CifarParts read_cifar(const std::string& data) {
+  std::istringstream text(output_of("python3 '" + (program_folder() / "cifar_parts.py").string() + "' '" + data + "'"));
+  CifarParts parts;
+  for (std::string line, kind; std::getline(text, line);) {
+    std::istringstream words(line);
+    words >> kind;
+    if (kind == "weights") {
+      std::string name;
+      FloatTensor tensor;
+      words >> name;
+      int64_t count = 1;
+      for (int64_t size = 0; words >> size; count *= size) tensor.shape.push_back(size);
+      tensor.values.resize(static_cast<size_t>(count));
+      text.read(reinterpret_cast<char*>(tensor.values.data()), count * static_cast<int64_t>(sizeof(float)));
+      parts.weights[name] = std::move(tensor);
+    } else if (kind == "scale") {
+      for (float& value : parts.mean) words >> value;
+      for (float& value : parts.std) words >> value;
+    } else if (kind == "pictures") {
+      size_t count = 0;
+      words >> count;
+      parts.pictures.resize(count * kCifarPicture);
+      parts.expected.resize(count);
+      text.read(parts.pictures.data(), static_cast<std::streamsize>(parts.pictures.size()));
+      text.read(parts.expected.data(), static_cast<std::streamsize>(count));
+      if (!text) parts.expected.clear();
+    }
+  }
+  return parts;
+}
+
+void fill_cifar(std::span<float> input, const CifarParts& parts, size_t picture) {
+  for (size_t i = 0; i < kCifarPicture; ++i) {
+    const auto value = static_cast<uint8_t>(parts.pictures[picture * kCifarPicture + i]);
+    input[i] = (static_cast<float>(value) / 255 - parts.mean[i % 3]) / parts.std[i % 3];
+  }
 }
 
 EngineSpec spec_of(const NetCase& net, int max_batch, Precision precision) {
@@ -107,6 +159,38 @@ TEST_F(GpuEngine, InFp32GivesTheCpusLogits) { expect_the_cpus_logits(Precision::
 TEST_F(GpuEngine, InFp16GivesTheCpusLogitsAsFarAsHalfsGo) { expect_the_cpus_logits(Precision::Fp16, 1e-2); }
 TEST_F(GpuEngine, InTf32GivesTheCpusLogitsAsFarAsItGoes) { expect_the_cpus_logits(Precision::Tf32, 1e-2); }
 TEST_F(GpuEngine, InBf16GivesTheCpusLogitsAsFarAsItGoes) { expect_the_cpus_logits(Precision::Bf16, 8e-2); }
+
+TEST_F(GpuEngine, FindsTheCpusClassesInTheCifarTestSet) {
+  const char* data = std::getenv("RESNETFT_DATA");
+  const CifarParts parts = read_cifar(data ? data : "");
+  if (parts.expected.empty())
+    GTEST_SKIP() << "NOT TESTED: the classes of CIFAR-10's test set; cifar_parts.py says why it has none of "
+                    "RESNETFT_DATA's folder";
+  ModelCard card;
+  card.architecture = "resnet20";
+  card.num_classes = 10;
+  constexpr size_t kBatch = 250;
+  for (const Precision precision : {Precision::Fp32, Precision::Tf32, Precision::Fp16}) {
+    const auto engine = (*cuda_module())->create_engine(card, parts.weights, spec_of({"", 32, 32}, kBatch, precision));
+    ASSERT_TRUE(engine.ok()) << to_string(engine.error());
+    const std::unique_ptr<Session> session = session_of(**engine);
+    ASSERT_NE(session, nullptr);
+    size_t same = 0;
+    for (size_t first = 0; first < parts.expected.size(); first += kBatch) {
+      const size_t count = std::min(kBatch, parts.expected.size() - first);
+      for (size_t i = 0; i < count; ++i) fill_cifar(session->input(static_cast<int>(i)), parts, first + i);
+      ASSERT_TRUE(session->run(static_cast<int>(count)).ok());
+      for (size_t i = 0; i < count; ++i) {
+        const std::span<const float> logits = session->logits(static_cast<int>(i));
+        const auto best = std::ranges::max_element(logits) - logits.begin();
+        same += static_cast<char>('0' + best) == parts.expected[first + i] ? 1 : 0;
+      }
+    }
+    std::printf("precision %d: the CPU's class for %zu of %zu\n", static_cast<int>(precision), same,
+                parts.expected.size());
+    EXPECT_GE(static_cast<double>(same), 0.998 * static_cast<double>(parts.expected.size()));
+  }
+}
 
 constexpr NetCase kSmall = {"resnet18", 224, 224};
 

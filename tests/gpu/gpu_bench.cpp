@@ -6,10 +6,14 @@
 
 #include <algorithm>
 #include <array>
+#include <barrier>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <memory>
+#include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/formatted.h"
@@ -102,14 +106,34 @@ Result<std::vector<float>> measure(const Subject& subject) {
 struct NetSubject {
   const char* architecture;
   int batch;
+  int sessions;  // each in a thread: the copies of one run beside the work of another
 };
-constexpr std::array kNets = {NetSubject{"resnet18", 1}, NetSubject{"resnet18", 64}, NetSubject{"resnet50", 1},
-                              NetSubject{"resnet50", 64}};
+constexpr std::array kNets = {NetSubject{"resnet18", 1, 1},  NetSubject{"resnet18", 64, 1},
+                              NetSubject{"resnet18", 64, 2}, NetSubject{"resnet50", 1, 1},
+                              NetSubject{"resnet50", 64, 1}, NetSubject{"resnet50", 64, 2},
+                              NetSubject{"resnet50", 128, 1}};
 constexpr double kNetSeconds = 2;
+
+// Runs a second of one session, once `ready` has let all of them begin.
+Result<double> runs_per_second(Session& session, int batch, std::barrier<>& ready) {
+  using HostClock = std::chrono::steady_clock;
+  testing::Random random(1);
+  std::uniform_real_distribution<float> numbers(-1, 1);
+  for (int i = 0; i < batch; ++i)
+    for (float& value : session.input(i)) value = numbers(random);
+  Status status = Status::success();
+  for (int i = 0; i < kWarmUp && status; ++i) status = session.run(batch);
+  ready.arrive_and_wait();
+  const HostClock::time_point start = HostClock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(HostClock::now() - start).count(); };
+  int runs = 0;
+  for (; seconds() < kNetSeconds && status; ++runs) status = session.run(batch);
+  if (!status) return status.error();
+  return runs / seconds();
+}
 
 // In fp16, 224x224.
 Result<double> images_per_second(const NetSubject& net) {
-  using HostClock = std::chrono::steady_clock;
   ModelCard card;
   card.architecture = net.architecture;
   card.num_classes = 1000;
@@ -117,17 +141,30 @@ Result<double> images_per_second(const NetSubject& net) {
   const auto engine =
       (*cuda_module())->create_engine(card, testing::trained_weights(net.architecture, card.num_classes, 1), spec);
   if (!engine) return engine.error();
-  const auto session = (*engine)->create_session();
-  if (!session) return session.error();
-  int runs = 0;
-  HostClock::time_point start = HostClock::now();
-  const auto seconds = [&] { return std::chrono::duration<double>(HostClock::now() - start).count(); };
-  for (int i = 0; seconds() < kNetSeconds; ++i) {
-    if (Status status = (*session)->run(net.batch); !status) return status.error();
-    if (i == kWarmUp) start = HostClock::now(), runs = 0;
-    ++runs;
+  std::vector<std::unique_ptr<Session>> sessions;
+  for (int i = 0; i < net.sessions; ++i) {
+    auto session = (*engine)->create_session();
+    if (!session) return session.error();
+    sessions.push_back(std::move(*session));
   }
-  return static_cast<double>(runs) * net.batch / seconds();
+  std::vector<Result<double>> rates(sessions.size(), 0.0);
+  std::barrier<> ready(net.sessions);
+  {
+    std::vector<std::jthread> threads;
+    for (size_t i = 0; i < sessions.size(); ++i)
+      threads.emplace_back([&, i] { rates[i] = runs_per_second(*sessions[i], net.batch, ready); });
+  }
+  double sum = 0;
+  for (const Result<double>& rate : rates) {
+    if (!rate) return rate.error();
+    sum += *rate * net.batch;
+  }
+  return sum;
+}
+
+std::string name_of(const NetSubject& net) {
+  return formatted("%s-fp16-batch-%d", net.architecture, net.batch) +
+         (net.sessions > 1 ? formatted("-sessions-%d", net.sessions) : "");
 }
 
 Result<std::string> net_lines(bool json) {
@@ -135,9 +172,8 @@ Result<std::string> net_lines(bool json) {
   for (const NetSubject& net : kNets) {
     const Result<double> rate = images_per_second(net);
     if (!rate) return rate.error();
-    lines += formatted(json ? ", {\"what\": \"%s-fp16-batch-%d\", \"images-per-second\": %.1f}"
-                            : "%s fp16 224x224 batch %d: %.1f images/s\n",
-                       net.architecture, net.batch, *rate);
+    lines += formatted(json ? ", {\"what\": \"%s\", \"images-per-second\": %.1f}" : "%s: %.1f images/s\n",
+                       name_of(net).c_str(), *rate);
   }
   return lines;
 }

@@ -41,6 +41,7 @@ struct FakeGraph {
 
 struct FakeEvent {
   bool times;
+  float clock = 0;               // of the stream, when it was recorded
   FakeStream* stream = nullptr;  // where it was recorded, behind so much work
   size_t place = 0;
 };
@@ -68,17 +69,19 @@ void destroyed() {
 
 template <class Numbers, class Task>
 void make_values(const Task& task) {
-  for (int64_t place = 0; place < cuda::value_count(task); ++place) cuda::make_value<Numbers>(task, place);
+  for (int64_t picture = 0; picture < task.pictures; ++picture)
+    for (int32_t place = 0; place < cuda::places<Numbers>(task); ++place)
+      cuda::make_value<Numbers>(task, picture, place);
 }
 
 template <class Task>
 cudaError_t launch(NumberType number, const Task& task, cudaStream_t stream) {
   if (const cudaError_t code = called()) return code;
-  stream_of(stream).queue([number, task] {
+  stream_of(stream).queue({[number, task] {
     if (number == NumberType::Float32) return make_values<Float32Numbers>(task);
     if (number == NumberType::Float16) return make_values<Float16Numbers>(task);
     make_values<BFloat16Numbers>(task);
-  });
+  }});
   return cudaSuccess;
 }
 
@@ -124,7 +127,7 @@ CUresult copy_between_contexts(CUdeviceptr dst, CUcontext dst_context, CUdevicep
   if (dst_context != contexts.back() || !src_context || src_context == dst_context) return CUDA_ERROR_INVALID_CONTEXT;
   ++fake_gpu().copies_between_contexts;
   stream_of(stream).queue(
-      [=] { std::memcpy(reinterpret_cast<void*>(dst), reinterpret_cast<const void*>(src), bytes); });
+      {[=] { std::memcpy(reinterpret_cast<void*>(dst), reinterpret_cast<const void*>(src), bytes); }});
   return CUDA_SUCCESS;
 }
 
@@ -157,7 +160,7 @@ cudaError_t launch_frame(const FrameTask& task, cudaStream_t stream) {
   testing::needs_context();
   if (const cudaError_t code = testing::called()) return code;
   ++testing::fake_gpu().frames;
-  testing::stream_of(stream).queue([task] { testing::run_tiles(task); });
+  testing::stream_of(stream).queue({[task] { testing::run_tiles(task); }});
   return cudaSuccess;
 }
 cudaError_t launch_mixup(NumberType, void*, int64_t, int64_t, double, cudaStream_t) { return cudaErrorNotSupported; }
@@ -184,7 +187,7 @@ cudaError_t launch_average(NumberType number, const AverageTask& task, cudaStrea
 }
 cudaError_t launch_linear(const LinearTask& task, cudaStream_t stream) {
   if (const cudaError_t code = testing::called()) return code;
-  testing::stream_of(stream).queue([task] { testing::make_logits(task); });
+  testing::stream_of(stream).queue({[task] { testing::make_logits(task); }});
   return cudaSuccess;
 }
 
@@ -255,14 +258,14 @@ cudaError_t cudaMemcpyAsync(void* dst, const void* src, size_t bytes, cudaMemcpy
   if (const cudaError_t code = called()) return code;
   FakeGpu& gpu = fake_gpu();
   ++(kind == cudaMemcpyHostToDevice ? gpu.copies_to_gpu : gpu.copies_from_gpu);
-  stream_of(stream).queue([=] { std::memcpy(dst, src, bytes); });
+  stream_of(stream).queue({[=] { std::memcpy(dst, src, bytes); }});
   return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
   needs_context();
   if (const cudaError_t code = called()) return code;
-  stream_of(stream).queue([=] { std::memset(memory, value, bytes); });
+  stream_of(stream).queue({[=] { std::memset(memory, value, bytes); }});
   return cudaSuccess;
 }
 
@@ -313,6 +316,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   FakeEvent& recorded = *reinterpret_cast<FakeEvent*>(event);
   recorded.stream = &stream_of(stream);
   recorded.place = recorded.stream->queued();
+  recorded.clock = recorded.stream->clock;
   if (!recorded.times) return called();
   const void*& timing = stream_of(stream).timing;
   timing = timing && timing != event ? nullptr : event;
@@ -323,7 +327,10 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (recorded.stream) recorded.stream->finish(recorded.place);
   return called();
 }
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) { return *milliseconds = 1, called(); }
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  *milliseconds = reinterpret_cast<FakeEvent*>(end)->clock - reinterpret_cast<FakeEvent*>(start)->clock;
+  return called();
+}
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   needs_context();
@@ -360,6 +367,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   if (const cudaError_t code = called()) return code;
   const FakeGraph& graph = *reinterpret_cast<FakeGraph*>(executable);
   for (const FakeWork& work : graph.work) stream_of(stream).queue(work);
+  if (stream_of(stream).timing) return cudaSuccess;
   const std::scoped_lock guard(lock);
   fake_gpu().launched.push_back(graph.work.size());
   return cudaSuccess;

@@ -13,25 +13,28 @@
 
 namespace resnetft::testing {
 
-using FakeWork = std::function<void()>;
+struct FakeWork {
+  std::function<void()> run;
+  float milliseconds = 1;  // that it takes by the fake's clock
+};
 
 // What a cudaStream_t points at.
 struct FakeStream {
   std::vector<FakeWork>* recording = nullptr;
   const void* timing = nullptr;  // the event that began it, until another: what is queued need not be done
   bool computes = true;
+  float clock = 0;
   std::deque<FakeWork> waiting = {};
   size_t done = 0;  // before what waits
 
   void queue(FakeWork work) {
-    if (recording)
-      recording->push_back(std::move(work));
-    else if (!timing && computes)
-      waiting.push_back(std::move(work));
+    if (recording) return recording->push_back(std::move(work));
+    clock += work.milliseconds;
+    if (!timing && computes) waiting.push_back(std::move(work));
   }
   size_t queued() const { return done + waiting.size(); }
   void finish(size_t count) {
-    for (; done < count; ++done, waiting.pop_front()) waiting.front()();
+    for (; done < count; ++done, waiting.pop_front()) waiting.front().run();
   }
 };
 

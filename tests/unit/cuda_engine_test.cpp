@@ -9,9 +9,13 @@
 
 #include <array>
 #include <cmath>
+#include <map>
 #include <set>
 #include <thread>
+#include <tuple>
 
+#include "base/formatted.h"
+#include "infer/cuda/convolution.h"
 #include "infer/cuda/cudnn_library.h"
 #include "infer/cuda/weight_block.h"
 #include "infer/onednn/onednn_engine.h"
@@ -28,7 +32,9 @@ using testing::relative_difference;
 constexpr int64_t kClasses = 40;  // more than a block of the head's kernel makes
 
 // Found by its soname from now on.
-[[maybe_unused]] const bool kCudnnIsFake = dlopen(RESNETFT_FAKE_CUDNN, RTLD_NOW | RTLD_LOCAL) != nullptr;
+void* const kFakeCudnn = dlopen(RESNETFT_FAKE_CUDNN, RTLD_NOW | RTLD_LOCAL);
+
+int cudnn_objects() { return reinterpret_cast<int (*)()>(dlsym(kFakeCudnn, "fake_cudnn_objects"))(); }
 
 ModelCard card_of(std::string_view architecture) {
   ModelCard card;
@@ -55,10 +61,13 @@ std::vector<float> copy(std::span<const float> values) { return {values.begin(),
 class CudaEngine : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_TRUE(kCudnnIsFake) << dlerror();
+    ASSERT_TRUE(kFakeCudnn) << dlerror();
     fake_gpu() = {};
   }
-  void TearDown() override { EXPECT_EQ(fake_gpu().objects, 0) << "memory, streams, events or graphs are left"; }
+  void TearDown() override {
+    EXPECT_EQ(fake_gpu().objects, 0) << "memory, streams, events or graphs are left";
+    EXPECT_EQ(cudnn_objects(), 0) << "handles or descriptors of cuDNN's are left";
+  }
 
   static std::shared_ptr<const Engine> engine_of(std::string_view architecture, const EngineSpec& spec) {
     const Result<std::shared_ptr<const Engine>> engine =
@@ -133,7 +142,7 @@ TEST_F(CudaEngine, OnlyTf32RoundsTheFactorsOfFloats) {
   EXPECT_GT(relative_difference(logits[1], logits[0]), 1e-5);
 }
 
-TEST_F(CudaEngine, WhereCudnnFusesNothingTheRestIsAKernelOfOurs) {
+TEST_F(CudaEngine, WhereFusingIsMissingOrSlowerTheRestIsAKernelOfOurs) {
   const auto logits_of = [](Precision precision) {
     const std::unique_ptr<Session> session =
         engine_of("resnet18", spec_of(32, 32, 1, precision))->create_session().value();
@@ -143,11 +152,24 @@ TEST_F(CudaEngine, WhereCudnnFusesNothingTheRestIsAKernelOfOurs) {
   };
   const std::vector<float> floats = logits_of(Precision::Fp32), halfs = logits_of(Precision::Fp16);
   const size_t work = fake_gpu().launched.back();
-  setenv("FAKE_CUDNN_FUSED", "0", 1);
-  EXPECT_LE(relative_difference(logits_of(Precision::Fp32), floats), 1e-5);
-  EXPECT_LE(relative_difference(logits_of(Precision::Fp16), halfs), 1e-2);
-  unsetenv("FAKE_CUDNN_FUSED");
-  EXPECT_EQ(fake_gpu().launched.back(), work + 20);  // for each convolution
+  for (const char* fused : {"0", "slow"}) {
+    setenv("FAKE_CUDNN_FUSED", fused, 1);
+    EXPECT_LE(relative_difference(logits_of(Precision::Fp32), floats), 1e-5) << fused;
+    EXPECT_LE(relative_difference(logits_of(Precision::Fp16), halfs), 1e-2) << fused;
+    unsetenv("FAKE_CUDNN_FUSED");
+    EXPECT_EQ(fake_gpu().launched.back(), work + 20) << fused;  // for each convolution
+  }
+}
+
+TEST_F(CudaEngine, APrecisionThatCudnnLacksOnAGpuIsNamed) {
+  setenv("FAKE_CUDNN_BF16", "0", 1);
+  const auto engine =
+      create_cuda_engine(card_of("resnet20"), weights_of("resnet20"), spec_of(32, 32, 1, Precision::Bf16));
+  unsetenv("FAKE_CUDNN_BF16");
+  ASSERT_FALSE(engine.ok());
+  EXPECT_EQ(engine.error().code, ErrorCode::Incompatible);
+  EXPECT_NE(engine.error().message.find("in bf16"), std::string::npos) << engine.error().message;
+  EXPECT_EQ(engine.error().hint, "use another precision, or device cpu");
 }
 
 TEST_F(CudaEngine, ARunIsOneGraphWithOneCopyEachWayAndTakesNoMemory) {
@@ -254,7 +276,7 @@ TEST_F(CudaEngine, NoCallThatFailsLeavesAnythingBehindAndItsErrorSaysWhatWasDone
       status = session ? (*session)->run(1) : Status(session.error());
     }
     failed = fake_gpu().calls >= number;
-    ASSERT_EQ(fake_gpu().objects, 0) << number << (status ? "" : to_string(status.error()));
+    ASSERT_EQ(fake_gpu().objects + cudnn_objects(), 0) << number << (status ? "" : to_string(status.error()));
     if (!status) seen.insert(status.error().message.substr(0, status.error().message.find(':')));
   }
   EXPECT_GT(number, 100);
@@ -367,16 +389,96 @@ TEST(Cudnn, ItsFailuresKeepTheirKinds) {
     EXPECT_EQ(cuda::cudnn_status(cudnn, "x", status).error().code, code) << status;
 }
 
-// The real one, where it is: every function that is called exists.
-TEST(Cudnn, TheRealLibraryHasEveryFunction) {
-  for (const char* folder : {"/usr/local/cuda/lib64", "/usr/local/cuda/lib", "/usr/lib/x86_64-linux-gnu"}) {
-    const std::string path = std::string(folder) + "/libcudnn.so.9";
-    if (access(path.c_str(), R_OK) != 0) continue;
-    const auto cudnn = cuda::load_cudnn(std::array<std::string, 1>{path});
-    ASSERT_TRUE(cudnn.ok()) << to_string(cudnn.error());
-    return;
+// The real one, where it is: it says without a GPU which convolutions it does on which.
+class RealCudnn : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* folder : {"/usr/local/cuda/lib64", "/usr/local/cuda/lib", "/usr/lib/x86_64-linux-gnu"}) {
+      const std::string path = std::string(folder) + "/libcudnn.so.9";
+      if (access(path.c_str(), R_OK) != 0) continue;
+      const auto loaded = cuda::load_cudnn(std::array<std::string, 1>{path});
+      ASSERT_TRUE(loaded.ok()) << to_string(loaded.error());
+      cudnn_ = *loaded;
+      return;
+    }
+    GTEST_SKIP() << "NOT TESTED against cuDNN: there is no libcudnn.so.9 here";
   }
-  GTEST_SKIP() << "not tested: there is no libcudnn.so.9 here";
+
+  cuda::Cudnn cudnn_;
+};
+
+struct GpuKind {
+  const char* name;
+  int version, processors, shared_memory, threads, l2_bytes;
+};
+constexpr std::array kGpus = {
+    GpuKind{"T4", 750, 40, 65536, 1024, 4 << 20},        GpuKind{"A100", 800, 108, 166912, 2048, 40 << 20},
+    GpuKind{"L4", 890, 58, 101376, 1536, 48 << 20},      GpuKind{"H100", 900, 132, 232448, 2048, 50 << 20},
+    GpuKind{"B200", 1000, 148, 232448, 2048, 126 << 20}, GpuKind{"RTX 5090", 1200, 170, 101376, 1536, 96 << 20},
+};
+
+cuda::Descriptor properties_of(const GpuKind& gpu, cuda::Descriptors& descriptors) {
+  const std::string json = formatted(
+      R"({"deviceVer":%d,"multiProcessorCount":%d,"warpSize":32,"maxSharedMemoryPerBlock":49152,)"
+      R"("maxSharedMemoryPerBlockOptin":%d,"reservedSharedMemoryPerBlock":1024,"maxRegistersPerSM":65536,)"
+      R"("maxCtasPerSM":%d,"maxThreadsPerBlock":1024,"maxThreadsPerSM":%d,"regsPerBlock":65536,)"
+      R"("totalGlobalMem":16000000000,"smClockRateKHz":1500000,"l2CacheSize":%d,"maxBlockSize":[1024,1024,64],)"
+      R"("memClockRateKHz":5000000,"maxGridSize":[2147483647,65535,65535],"supportCoopLaunch":1,"pciDeviceId":0,)"
+      R"("isTccDriver":0,"cudaDeviceId":0,"driverVer":13000,"deviceName":"%s"})",
+      gpu.version, gpu.processors, gpu.shared_memory, gpu.threads / 64, gpu.threads, gpu.l2_bytes, gpu.name);
+  const cuda::Descriptor made = descriptors.make(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  descriptors.set_all(made, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
+                      std::span<const char>(json.c_str(), json.size() + 1));
+  descriptors.finalize(made);
+  return made;
+}
+
+// One layer of each kind that the zoo has.
+std::vector<Layer> kinds_of_convolutions() {
+  std::map<std::tuple<Extent, Extent, int, int, int, bool, bool>, Layer> kinds;
+  for (const auto& [architecture, side] :
+       {std::pair{"resnet20", 32}, {"resnet18", 224}, {"resnet50", 224}, {"resnext50_32x4d", 224}}) {
+    const Network network = build_network(*find_architecture(architecture), side, side, kClasses).value();
+    for (const Layer& layer : network.layers)
+      if (layer.kind == LayerKind::Convolution)
+        kinds.try_emplace({layer.src_extent, layer.dst_extent, layer.kernel, layer.stride, layer.groups, layer.relu,
+                           layer.residual >= 0},
+                          layer);
+  }
+  std::vector<Layer> layers;
+  for (const auto& [kind, layer] : kinds) layers.push_back(layer);
+  return layers;
+}
+
+struct Question {
+  Precision precision;
+  int batch;
+  bool fused;
+};
+constexpr std::array kQuestions = {
+    Question{Precision::Fp16, 1, true}, Question{Precision::Fp16, 1, false}, Question{Precision::Fp16, 64, true},
+    Question{Precision::Bf16, 1, true}, Question{Precision::Tf32, 1, true},  Question{Precision::Fp32, 1, true},
+};
+
+// It has no bf16 before sm_80.
+TEST_F(RealCudnn, FusesEveryConvolutionOfEveryNetOnEveryGpu) {
+  if (cudnn_.GetVersion() < 91100) GTEST_SKIP() << "NOT TESTED: cuDNN before 9.11 needs a GPU to say what it does";
+  const std::vector<Layer> layers = kinds_of_convolutions();
+  EXPECT_GT(layers.size(), 40u);
+  for (const GpuKind& gpu : kGpus) {
+    cuda::Descriptors descriptors(cudnn_);
+    const cuda::TargetGpu target{.handle = nullptr, .properties = properties_of(gpu, descriptors)};
+    ASSERT_EQ(descriptors.status(), CUDNN_STATUS_SUCCESS) << gpu.name;
+    for (const auto& [precision, batch, fused] : kQuestions)
+      for (const Layer& layer : layers) {
+        const auto ways = cuda::Convolution::ways(cudnn_, target, layer, precision, batch, fused);
+        const bool is_done = precision != Precision::Bf16 || gpu.version >= 800;
+        const ErrorCode code = ways.ok() ? ErrorCode::Internal : ways.error().code;
+        EXPECT_EQ(code, is_done ? ErrorCode::Internal : ErrorCode::Incompatible)
+            << gpu.name << ", precision " << static_cast<int>(precision) << ", batch " << batch
+            << (fused ? ", fused" : ", alone") << (ways.ok() ? "" : ": " + to_string(ways.error()));
+      }
+  }
 }
 
 }  // namespace

@@ -2,16 +2,17 @@
 #include "infer/cuda/contest.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
-#include <string>
 
 #include "infer/cuda/steps.h"
 
 namespace resnetft::cuda {
 namespace {
 
-constexpr int kRounds = 5;
-constexpr size_t kLargestWorkspace = size_t{256} << 20;
+// At batch 1 a convolution takes no longer than its launch: a graph of several has none between them. The rounds are
+// played in turn, so that a clock that is still rising favours nobody.
+constexpr int kRunsInGraph = 8, kRounds = 4;
 
 }  // namespace
 
@@ -21,9 +22,10 @@ Contest::~Contest() {
 }
 
 Status Contest::make_room(const Layer& layer, int batch) {
+  const NumberType number = number_of(precision_);
   const auto bytes = [&](const Extent& extent) {
-    return static_cast<size_t>(stored_channels(extent.channels, number_) * extent.height * extent.width * batch) *
-           bytes_of(number_);
+    return static_cast<size_t>(stored_channels(extent.channels, number) * extent.height * extent.width * batch) *
+           bytes_of(number);
   };
   if (Status status = src_.reserve(bytes(layer.src_extent)); !status) return status;
   if (Status status = dst_.reserve(bytes(layer.dst_extent)); !status) return status;
@@ -34,55 +36,81 @@ Status Contest::make_room(const Layer& layer, int batch) {
   return Status::success();
 }
 
-// The best of a few runs, after one that loads what is loaded on first use.
-Result<float> Contest::milliseconds(const Convolution& convolution, const Operands& operands) {
-  float best = 0;
-  for (int round = 0; round <= kRounds; ++round) {
-    float time = 0;
-    cudaEventRecord(start_, stream_);
-    if (Status status = convolution.run(handle_, stream_, operands); !status) return status.error();
-    cudaEventRecord(end_, stream_);
-    cudaError_t code = cudaEventSynchronize(end_);
-    if (code == cudaSuccess) code = cudaEventElapsedTime(&time, start_, end_);
-    if (Status status = cuda_status("timing a convolution on the GPU", code); !status) return status.error();
-    if (round > 0) best = round == 1 ? time : std::min(best, time);
+Result<std::vector<Contest::Entrant>> Contest::entrants(const Layer& layer, int batch) {
+  std::vector<Entrant> all;
+  std::optional<Error> reason;
+  for (const bool fused : {true, false}) {
+    Result<std::vector<Convolution>> ways =
+        Convolution::ways(cudnn_, {.handle = handle_}, layer, precision_, batch, fused);
+    if (!ways) reason = ways.error();
+    if (ways)
+      for (Convolution& way : *ways) all.push_back({std::move(way), {}, std::numeric_limits<float>::max()});
   }
-  return best;
+  if (all.empty()) return *reason;
+  return all;
 }
 
-Result<float> Contest::trial(Convolution& convolution, const Algorithm& candidate, const void* weights,
-                             const void* bias) {
-  if (Status status = convolution.take(handle_, candidate); !status) return status.error();
-  const size_t bytes = convolution.algorithm().workspace_bytes;
-  if (bytes > kLargestWorkspace)
-    return Error{ErrorCode::Incompatible, "an algorithm asks for a workspace of " + std::to_string(bytes) + " bytes",
-                 ""};
-  if (Status status = workspace_.reserve(bytes); !status) return status.error();
-  return milliseconds(convolution, {src_.data(), weights, bias, residual_.data(), dst_.data(), workspace_.data()});
-}
-
-// The fastest of the candidates, or the last one's error.
-Result<Algorithm> Contest::fastest(Convolution& convolution, bool fused, const void* weights, const void* bias) {
-  std::optional<Algorithm> winner;
-  float shortest = 0;
-  Error last = {ErrorCode::Incompatible, "cuDNN names no algorithm for a convolution", "use device cpu"};
-  for (const Algorithm& candidate : convolution.candidates(handle_, fused)) {
-    const Result<float> time = trial(convolution, candidate, weights, bias);
-    if (!time) {
-      last = time.error();
-    } else if (!winner || *time < shortest) {
-      winner = candidate;
-      shortest = *time;
-    }
+// For all, since graphs keep its address. Those that ask for more than there is drop out.
+Status Contest::make_workspace(std::vector<Entrant>& entrants) {
+  const auto bytes_of = [](const Entrant& entrant) { return entrant.convolution.workspace_bytes(); };
+  for (;;) {
+    const size_t most = bytes_of(*std::ranges::max_element(entrants, {}, bytes_of));
+    Status status = workspace_.reserve(most);
+    if (status || status.error().code != ErrorCode::OutOfMemory) return status;
+    std::erase_if(entrants, [&](const Entrant& entrant) { return bytes_of(entrant) == most; });
+    if (entrants.empty()) return status;
   }
-  return winner ? Result<Algorithm>(*winner) : last;
 }
 
-Status Contest::hold(Convolution& convolution, const Layer& layer, int batch, const void* weights, const void* bias) {
-  if (Status status = make_room(layer, batch); !status) return status;
-  Result<Algorithm> winner = fastest(convolution, true, weights, bias);
-  if (!winner && winner.error().code != ErrorCode::OutOfMemory) winner = fastest(convolution, false, weights, bias);
-  return winner ? convolution.take(handle_, *winner) : Status(winner.error());
+template <class Queue>
+Result<float> Contest::milliseconds(const Queue& queue) {
+  cudaEventRecord(start_, stream_);
+  if (Status status = queue(); !status) return status.error();
+  cudaEventRecord(end_, stream_);
+  float time = 0;
+  cudaError_t code = cudaEventSynchronize(end_);
+  if (code == cudaSuccess) code = cudaEventElapsedTime(&time, start_, end_);
+  if (Status status = cuda_status("timing a convolution on the GPU", code); !status) return status.error();
+  return time;
+}
+
+Status Contest::prepare(Entrant& entrant, const Operands& operands) {
+  const auto run = [&] { return entrant.convolution.run(handle_, stream_, operands); };
+  const std::scoped_lock guard(cudnn_mutex());
+  if (const Result<float> first = milliseconds(run); !first) return first.error();
+  return entrant.runs.record(stream_, [&] {
+    Status status = Status::success();
+    for (int i = 0; i < kRunsInGraph && status; ++i) status = run();
+    return status;
+  });
+}
+
+Status Contest::play(Entrant& entrant) {
+  const auto launch = [&] { return cuda_status("timing a convolution on the GPU", entrant.runs.launch(stream_)); };
+  const Result<float> time = milliseconds(launch);
+  if (!time) return time.error();
+  entrant.shortest = std::min(entrant.shortest, *time);
+  return Status::success();
+}
+
+Result<Convolution> Contest::fastest(const Layer& layer, int batch, const void* weights, const void* bias) {
+  if (Status status = make_room(layer, batch); !status) return status.error();
+  Result<std::vector<Entrant>> found = entrants(layer, batch);
+  if (!found) return found.error();
+  if (Status status = make_workspace(*found); !status) return status.error();
+  const Operands operands = {src_.data(), weights, bias, residual_.data(), dst_.data(), workspace_.data()};
+  std::vector<Entrant> ready;
+  Status last = Status::success();
+  for (Entrant& entrant : *found) {
+    const Status status = prepare(entrant, operands);
+    if (status) ready.push_back(std::move(entrant));
+    if (!status) last = status;
+  }
+  if (ready.empty()) return last.error();
+  for (int round = 0; round < kRounds; ++round)
+    for (Entrant& entrant : ready)
+      if (Status status = play(entrant); !status) return status.error();
+  return std::move(std::ranges::min_element(ready, {}, &Entrant::shortest)->convolution);
 }
 
 }  // namespace resnetft::cuda

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: MIT
-// A convolution layer as cuDNN runs it: convolution, bias, residual sum and ReLU in one call; where it has no such call
-// for a layer, the convolution alone, and a kernel of ours for the rest.
+// A way in which cuDNN does a convolution layer: convolution, residual sum, bias and ReLU at once, or the convolution
+// alone and a kernel of ours for the rest.
 #pragma once
 
+#include <array>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "infer/cuda/cudnn_library.h"
+#include "device/frame_change.h"
+#include "infer/cuda/cudnn_graph.h"
 #include "infer/engine.h"
 #include "model/network.h"
 
 namespace resnetft::cuda {
 
-// How the sums are made. cuDNN's algorithms differ in speed, memory and the last bits.
-struct Algorithm {
-  cudnnConvolutionFwdAlgo_t kind = CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
-  cudnnMathType_t math = CUDNN_DEFAULT_MATH;
-  bool fused = true;
-  size_t workspace_bytes = 0;
+// The GPU that cuDNN shall name ways for: a handle's; or one that is not here, by its properties
+// (CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR): its ways can be listed, not run.
+struct TargetGpu {
+  cudnnHandle_t handle = nullptr;
+  Descriptor properties = nullptr;
 };
 
 // The GPU's addresses. `residual`: what is added; any address where the layer adds nothing.
@@ -32,40 +34,34 @@ struct Operands {
 
 class Convolution {
  public:
-  // For `batch` pictures in NHWC, channels as they are stored (steps.h). No algorithm is chosen yet.
-  static Result<Convolution> create(const Cudnn& cudnn, const Layer& layer, Precision precision, int batch);
+  // The ways for `batch` pictures in NHWC, channels as they are stored (steps.h): best first by cuDNN's heuristics,
+  // some ten at most, and only such as give the same bits each time and round no number further than the precision
+  // does. Incompatible where there is none.
+  static Result<std::vector<Convolution>> ways(const Cudnn& cudnn, const TargetGpu& gpu, const Layer& layer,
+                                               Precision precision, int batch, bool fused);
 
-  // Those that cuDNN's heuristics name, best first, then the two that do every convolution; only such as give the same
-  // bits each time.
-  std::vector<Algorithm> candidates(cudnnHandle_t handle, bool fused) const;
+  bool fused() const { return fused_; }
+  size_t workspace_bytes() const { return workspace_bytes_; }
 
-  // Incompatible where cuDNN does not do this convolution that way. Finds the workspace that it needs.
-  Status take(cudnnHandle_t handle, Algorithm algorithm);
-  const Algorithm& algorithm() const { return algorithm_; }
-
-  // Returns when the work is queued on `stream`, the handle's. May be called by several threads at once, each with a
-  // handle of its own.
+  // Returns when the work is queued on `stream`, the handle's.
   Status run(cudnnHandle_t handle, cudaStream_t stream, const Operands& operands) const;
 
  private:
-  Convolution(const Cudnn& cudnn, const Layer& layer, Precision precision, int batch);
-  Status make_descriptors();
-  Status describe(const Layer& layer, int batch);
-  bool may_use(const Algorithm& algorithm) const;
-  Status run_fused(cudnnHandle_t handle, const Operands& operands) const;
-  Status run_alone(cudnnHandle_t handle, cudaStream_t stream, const Operands& operands) const;
-  Status status(cudnnStatus_t code) const;
+  Convolution(const Cudnn& cudnn, const Layer& layer, Precision precision, int batch, bool fused);
+  // Chooses an engine with its settings, once.
+  cudnnStatus_t plan(const TargetGpu& gpu, Descriptor configuration);
+  Status finish(cudaStream_t stream, const Operands& operands) const;
 
   const Cudnn* cudnn_;
   std::string layer_;
-  Precision precision_;
-  bool adds_, relu_;
-  int64_t pixels_, channels_;  // of the output
-  Algorithm algorithm_;
-  CudnnHolder<cudnnTensorDescriptor_t> src_{nullptr, nullptr}, dst_{nullptr, nullptr}, bias_{nullptr, nullptr};
-  CudnnHolder<cudnnFilterDescriptor_t> weights_{nullptr, nullptr};
-  CudnnHolder<cudnnConvolutionDescriptor_t> convolution_{nullptr, nullptr};
-  CudnnHolder<cudnnActivationDescriptor_t> activation_{nullptr, nullptr};
+  NumberType number_;
+  bool fused_, adds_, relu_;
+  int32_t batch_;
+  Extent dst_;
+  std::array<std::shared_ptr<Descriptors>, 2> asked_;  // what the plan came from
+  std::unique_ptr<Descriptors> own_;
+  Descriptor plan_ = nullptr;  // one of its own
+  size_t workspace_bytes_ = 0;
 };
 
 }  // namespace resnetft::cuda

@@ -17,6 +17,11 @@ namespace {
 
 class CudaEngine : public Engine {
  public:
+  ~CudaEngine() override {
+    const CurrentGpu current(net.ordinal);
+    net.plans.clear();
+    net.handle.end();
+  }
   std::string name() const override { return "cuda"; }
   TensorLayout layout() const override { return TensorLayout::Nhwc; }
   Result<std::unique_ptr<Session>> create_session() const override {
@@ -74,16 +79,15 @@ class Builder {
   Builder(PreparedNet& net, Precision precision) : net_(net), precision_(precision) {}
 
   Status build(const FloatWeights& weights, int max_batch) {
-    if (Status status = stream_.create(); !status) return status;
+    if (Status status = net_.stream.create(); !status) return status;
     if (Status status = upload(weights); !status) return status;
-    Result<CudnnHolder<cudnnHandle_t>> handle = make_handle(*net_.cudnn, stream_.get());
-    if (!handle) return handle.error();
-    Contest contest(handle->get(), stream_.get(), net_.number);
+    if (Status status = net_.handle.create(*net_.cudnn, net_.stream.get()); !status) return status;
+    Contest contest(*net_.cudnn, net_.handle.get(), net_.stream.get(), precision_);
     const std::vector<int> sizes = batch_sizes(max_batch);
     for (auto batch = sizes.rbegin(); batch != sizes.rend(); ++batch)  // the largest first: it may not fit
-      if (Status status = add_plan(*batch, handle->get(), contest); !status) return status;
+      if (Status status = add_plan(*batch, contest); !status) return status;
     std::ranges::reverse(net_.plans);
-    return cuda_status("building the CUDA engine", cudaStreamSynchronize(stream_.get()));
+    return cuda_status("building the CUDA engine", cudaStreamSynchronize(net_.stream.get()));
   }
 
   size_t weight_bytes() const { return weight_bytes_; }
@@ -95,45 +99,41 @@ class Builder {
     weight_bytes_ = block->bytes.size();
     net_.offsets = std::move(block->layers);
     if (Status status = net_.weights.reserve(weight_bytes_); !status) return status;
-    cudaError_t code =
-        cudaMemcpyAsync(net_.weights.data(), block->bytes.data(), weight_bytes_, cudaMemcpyHostToDevice, stream_.get());
-    if (code == cudaSuccess) code = cudaStreamSynchronize(stream_.get());
+    cudaError_t code = cudaMemcpyAsync(net_.weights.data(), block->bytes.data(), weight_bytes_, cudaMemcpyHostToDevice,
+                                       net_.stream.get());
+    if (code == cudaSuccess) code = cudaStreamSynchronize(net_.stream.get());
     return cuda_status("copying weights to the GPU", code);
   }
 
-  Status add_plan(int batch, cudnnHandle_t handle, Contest& contest) {
+  Status add_plan(int batch, Contest& contest) {
     Plan plan;
     plan.list = list_steps(net_.network, net_.number, batch);
     plan.convolutions.resize(plan.list.steps.size());
-    std::map<Shape, Algorithm> winners;
+    std::map<Shape, std::shared_ptr<const Convolution>> winners;
     for (size_t i = 0; i < plan.list.steps.size(); ++i) {
       if (plan.list.steps[i].kind != StepKind::Convolution) continue;
       const size_t layer = plan.list.steps[i].layer;
-      Result<Convolution> convolution = Convolution::create(*net_.cudnn, net_.network.layers[layer], precision_, batch);
-      if (!convolution) return convolution.error();
-      if (Status status = choose(*convolution, layer, batch, handle, contest, winners); !status) return status;
-      plan.workspace_bytes = std::max(plan.workspace_bytes, convolution->algorithm().workspace_bytes);
-      plan.convolutions[i] = std::move(*convolution);
+      std::shared_ptr<const Convolution>& winner = winners[shape_of(net_.network.layers[layer])];
+      if (!winner)
+        if (Status status = choose(layer, batch, contest, winner); !status) return status;
+      plan.workspace_bytes = std::max(plan.workspace_bytes, winner->workspace_bytes());
+      plan.convolutions[i] = winner;
     }
     net_.plans.push_back(std::move(plan));
     return Status::success();
   }
 
-  Status choose(Convolution& convolution, size_t index, int batch, cudnnHandle_t handle, Contest& contest,
-                std::map<Shape, Algorithm>& winners) {
-    const Layer& layer = net_.network.layers[index];
-    if (const auto known = winners.find(shape_of(layer)); known != winners.end())
-      return convolution.take(handle, known->second);
-    const LayerOffsets& offsets = net_.offsets[index];
-    Status status = contest.hold(convolution, layer, batch, net_.weights.data() + offsets.weights,
-                                 net_.weights.data() + offsets.bias);
-    if (status) winners.emplace(shape_of(layer), convolution.algorithm());
-    return status;
+  Status choose(size_t layer, int batch, Contest& contest, std::shared_ptr<const Convolution>& winner) {
+    const LayerOffsets& offsets = net_.offsets[layer];
+    Result<Convolution> fastest = contest.fastest(
+        net_.network.layers[layer], batch, net_.weights.data() + offsets.weights, net_.weights.data() + offsets.bias);
+    if (!fastest) return fastest.error();
+    winner = std::make_shared<const Convolution>(std::move(*fastest));
+    return Status::success();
   }
 
   PreparedNet& net_;
   Precision precision_;
-  CudaStream stream_{nullptr};
   size_t weight_bytes_ = 0;
 };
 

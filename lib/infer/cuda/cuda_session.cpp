@@ -5,42 +5,12 @@
 #include <string>
 
 #include "device/cuda/cuda_preprocessor.h"
+#include "infer/cuda/cuda_graph.h"
 
 namespace resnetft::cuda {
 namespace {
 
 constexpr double kUsableShare = 0.9;  // of what is free: cuDNN's handle and workspace come on top
-
-// A recorded list of copies and kernels, launched as one.
-class Graph {
- public:
-  Graph() = default;
-  Graph(Graph&& other) noexcept : executable_(std::exchange(other.executable_, nullptr)) {}
-  Graph& operator=(Graph&&) = delete;
-  ~Graph() {
-    if (executable_) cudaGraphExecDestroy(executable_);
-  }
-
-  // What `queue` puts on the stream. Only this thread's calls must be fit for recording: others go on allocating.
-  template <class Function>
-  Status record(cudaStream_t stream, Function&& queue) {
-    Status status =
-        cuda_status("recording a CUDA graph", cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-    if (!status) return status;
-    const Status queued = queue();
-    cudaGraph_t graph = nullptr;
-    status = cuda_status("recording a CUDA graph", cudaStreamEndCapture(stream, &graph));
-    if (queued && status) status = cuda_status("preparing a CUDA graph", cudaGraphInstantiate(&executable_, graph, 0));
-    if (graph) cudaGraphDestroy(graph);
-    if (!queued) return queued;
-    return status ? cuda_status("preparing a CUDA graph", cudaGraphUpload(executable_, stream)) : status;
-  }
-
-  cudaError_t launch(cudaStream_t stream) const { return cudaGraphLaunch(executable_, stream); }
-
- private:
-  cudaGraphExec_t executable_ = nullptr;
-};
 
 class CudaSession : public FrameSession {
  public:
@@ -55,7 +25,6 @@ class CudaSession : public FrameSession {
     const CurrentGpu current(net_.ordinal);
     cudaStreamSynchronize(stream_.get());
     graphs_.clear();
-    handle_.reset();
   }
 
   // `preprocess`: of pictures that come by take(); null: they come by input().
@@ -66,9 +35,6 @@ class CudaSession : public FrameSession {
     if (preprocess)
       if (Status status = start_preprocessing(*preprocess); !status) return status;
     if (Status status = allocate(); !status) return status;
-    Result<CudnnHolder<cudnnHandle_t>> handle = make_handle(*net_.cudnn, stream_.get());
-    if (!handle) return handle.error();
-    handle_ = std::move(*handle);
     for (const Plan& plan : net_.plans)
       if (Status status = prepare(plan); !status) return status;
     return Status::success();
@@ -150,14 +116,16 @@ class CudaSession : public FrameSession {
                                                cudaMemcpyHostToDevice, stream_.get());
       if (Status status = cuda_status("copying pictures to the GPU", code); !status) return status;
     }
-    if (Status status = queue_plan(net_, plan, buffers, handle_.get(), stream_.get()); !status) return status;
+    if (Status status = queue_plan(net_, plan, buffers, stream_.get()); !status) return status;
     return cuda_status("copying logits from the GPU",
                        cudaMemcpyAsync(staged_output_.data(), output_.data(), output_bytes(batch),
                                        cudaMemcpyDeviceToHost, stream_.get()));
   }
 
-  // Run once by itself first: what CUDA and cuDNN load on first use cannot be loaded while a graph is recorded.
+  // Run once by itself first, to be loaded.
   Status prepare(const Plan& plan) {
+    const HandleOnStream handle(net_, stream_.get());
+    if (!handle.status()) return handle.status();
     if (Status status = queue(plan); !status) return status;
     if (Status status = cuda_status("running the CUDA engine", cudaStreamSynchronize(stream_.get())); !status)
       return status;
@@ -174,7 +142,6 @@ class CudaSession : public FrameSession {
   std::unique_ptr<CudaPreprocessor> preprocessor_;  // on the same stream; null: pictures come by input()
   CudaMemory input_, arena_, output_, workspace_;
   PinnedMemory staged_input_, staged_output_;
-  CudnnHolder<cudnnHandle_t> handle_{nullptr, nullptr};
   std::vector<Graph> graphs_;  // one for each plan
 };
 

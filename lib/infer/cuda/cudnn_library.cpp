@@ -4,7 +4,7 @@
 #include <dlfcn.h>
 
 #include <array>
-#include <mutex>
+#include <utility>
 
 #include "device/cuda/cuda_build.h"
 
@@ -98,6 +98,25 @@ Status cudnn_status(const Cudnn& cudnn, std::string_view doing, cudnnStatus_t st
   std::string message(doing);
   message.append(": cuDNN: ").append(cudnn.GetErrorString(status));
   return Error{kind.code, std::move(message), kind.hint};
+}
+
+std::mutex& cudnn_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+Status CudnnHandle::create(const Cudnn& cudnn, cudaStream_t stream) {
+  const std::scoped_lock guard(cudnn_mutex());
+  cudnn_ = &cudnn;
+  cudnnStatus_t code = cudnn.Create(&handle_);
+  if (code == CUDNN_STATUS_SUCCESS) code = cudnn.SetStream(handle_, stream);
+  return cudnn_status(cudnn, "starting cuDNN", code);
+}
+
+void CudnnHandle::end() {
+  if (!handle_) return;
+  const std::scoped_lock guard(cudnn_mutex());
+  cudnn_->Destroy(std::exchange(handle_, nullptr));
 }
 
 }  // namespace resnetft::cuda

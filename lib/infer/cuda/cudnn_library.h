@@ -4,41 +4,28 @@
 
 #include <cudnn.h>
 
-#include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
-#include <type_traits>
 
 #include "resnetft/error.h"
 
 namespace resnetft::cuda {
 
 // The functions that are called, by their names without "cudnn". All are in every 9.x.
-#define RESNETFT_CUDNN_FUNCTIONS(X)     \
-  X(GetVersion)                         \
-  X(GetErrorString)                     \
-  X(Create)                             \
-  X(Destroy)                            \
-  X(SetStream)                          \
-  X(CreateTensorDescriptor)             \
-  X(DestroyTensorDescriptor)            \
-  X(SetTensor4dDescriptor)              \
-  X(CreateFilterDescriptor)             \
-  X(DestroyFilterDescriptor)            \
-  X(SetFilter4dDescriptor)              \
-  X(CreateConvolutionDescriptor)        \
-  X(DestroyConvolutionDescriptor)       \
-  X(SetConvolution2dDescriptor)         \
-  X(SetConvolutionGroupCount)           \
-  X(SetConvolutionMathType)             \
-  X(CreateActivationDescriptor)         \
-  X(DestroyActivationDescriptor)        \
-  X(SetActivationDescriptor)            \
-  X(GetConvolutionForwardAlgorithm_v7)  \
-  X(GetConvolutionForwardWorkspaceSize) \
-  X(ConvolutionForward)                 \
-  X(ConvolutionBiasActivationForward)
+#define RESNETFT_CUDNN_FUNCTIONS(X) \
+  X(GetVersion)                     \
+  X(GetErrorString)                 \
+  X(Create)                         \
+  X(Destroy)                        \
+  X(SetStream)                      \
+  X(BackendCreateDescriptor)        \
+  X(BackendDestroyDescriptor)       \
+  X(BackendSetAttribute)            \
+  X(BackendGetAttribute)            \
+  X(BackendFinalize)                \
+  X(BackendExecute)
 
 struct Cudnn {
 #define RESNETFT_CUDNN_MEMBER(name) decltype(&cudnn##name) name = nullptr;
@@ -57,16 +44,26 @@ Result<const Cudnn*> open_cudnn();
 // OutOfMemory, Incompatible (a convolution that cuDNN does not have), DeviceUnavailable or Internal.
 Status cudnn_status(const Cudnn& cudnn, std::string_view doing, cudnnStatus_t status);
 
-// A cuDNN object, destroyed with its holder.
-template <class Object>
-using CudnnHolder = std::unique_ptr<std::remove_pointer_t<Object>, cudnnStatus_t (*)(Object)>;
+// Whoever records a graph holds it, and whoever calls a handle or a plan, of which cuDNN does not say that several
+// threads may, or ends a handle: cuDNN then waits for the whole GPU, which it must not while a stream is recorded.
+std::mutex& cudnn_mutex();
 
-template <class Object>
-Result<CudnnHolder<Object>> make_cudnn(const Cudnn& cudnn, std::string_view doing, cudnnStatus_t (*create)(Object*),
-                                       cudnnStatus_t (*destroy)(Object)) {
-  Object object = nullptr;
-  if (Status status = cudnn_status(cudnn, doing, create(&object)); !status) return status.error();
-  return CudnnHolder<Object>(object, destroy);
-}
+// cuDNN's handle on the GPU that was current when it was made.
+class CudnnHandle {
+ public:
+  CudnnHandle() = default;
+  ~CudnnHandle() { end(); }
+  CudnnHandle(const CudnnHandle&) = delete;
+  CudnnHandle& operator=(const CudnnHandle&) = delete;
+
+  // That works on `stream`.
+  Status create(const Cudnn& cudnn, cudaStream_t stream);
+  void end();
+  cudnnHandle_t get() const { return handle_; }
+
+ private:
+  const Cudnn* cudnn_ = nullptr;
+  cudnnHandle_t handle_ = nullptr;
+};
 
 }  // namespace resnetft::cuda

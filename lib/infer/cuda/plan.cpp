@@ -11,8 +11,8 @@ int32_t narrow(int64_t value) { return static_cast<int32_t>(value); }
 // One step's addresses, and the tasks that it may be.
 class Queue {
  public:
-  Queue(const PreparedNet& net, const Plan& plan, const Buffers& buffers, cudnnHandle_t handle, cudaStream_t stream)
-      : net_(net), plan_(plan), buffers_(buffers), handle_(handle), stream_(stream) {}
+  Queue(const PreparedNet& net, const Plan& plan, const Buffers& buffers, cudaStream_t stream)
+      : net_(net), plan_(plan), buffers_(buffers), stream_(stream) {}
 
   Status append(size_t index) {
     const Step& step = plan_.list.steps[index];
@@ -39,7 +39,7 @@ class Queue {
 
   Status convolve(size_t index) {
     const Step& step = plan_.list.steps[index];
-    return plan_.convolutions[index]->run(handle_, stream_,
+    return plan_.convolutions[index]->run(net_.handle.get(), stream_,
                                           {address(step.src), weights_of(step), bias_of(step), address(step.residual),
                                            address(step.dst), buffers_.workspace});
   }
@@ -64,8 +64,8 @@ class Queue {
 
   LoadTask load_task(const Step& step) const {
     const Extent& picture = layer_of(step).src_extent;
-    return {reinterpret_cast<const float*>(address(step.src)), address(step.dst),
-            picture.height * picture.width * plan_.list.batch, narrow(stored_channels(picture.channels, net_.number))};
+    return {reinterpret_cast<const float*>(address(step.src)), address(step.dst), plan_.list.batch,
+            narrow(picture.height * picture.width)};
   }
 
   MaxPoolTask max_pool_task(const Step& step) const {
@@ -106,26 +106,24 @@ class Queue {
   const PreparedNet& net_;
   const Plan& plan_;
   const Buffers& buffers_;
-  cudnnHandle_t handle_;
   cudaStream_t stream_;
 };
 
 }  // namespace
 
-Status queue_plan(const PreparedNet& net, const Plan& plan, const Buffers& buffers, cudnnHandle_t handle,
-                  cudaStream_t stream) {
-  Queue queue(net, plan, buffers, handle, stream);
+HandleOnStream::HandleOnStream(const PreparedNet& net, cudaStream_t stream)
+    : net_(net),
+      guard_(cudnn_mutex()),
+      status_(cudnn_status(*net.cudnn, "starting cuDNN", net.cudnn->SetStream(net.handle.get(), stream))) {}
+
+// A session's stream may end before the handle does.
+HandleOnStream::~HandleOnStream() { net_.cudnn->SetStream(net_.handle.get(), net_.stream.get()); }
+
+Status queue_plan(const PreparedNet& net, const Plan& plan, const Buffers& buffers, cudaStream_t stream) {
+  Queue queue(net, plan, buffers, stream);
   for (size_t i = 0; i < plan.list.steps.size(); ++i)
     if (Status status = queue.append(i); !status) return status;
   return Status::success();
-}
-
-Result<CudnnHolder<cudnnHandle_t>> make_handle(const Cudnn& cudnn, cudaStream_t stream) {
-  Result<CudnnHolder<cudnnHandle_t>> handle = make_cudnn(cudnn, "starting cuDNN", cudnn.Create, cudnn.Destroy);
-  if (!handle) return handle.error();
-  if (Status status = cudnn_status(cudnn, "starting cuDNN", cudnn.SetStream(handle->get(), stream)); !status)
-    return status.error();
-  return handle;
 }
 
 }  // namespace resnetft::cuda

@@ -2,7 +2,8 @@
 // What an engine holds on one GPU, and a net for one batch size, ready to be queued.
 #pragma once
 
-#include <optional>
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "device/cuda/cuda_call.h"
@@ -14,7 +15,7 @@ namespace resnetft::cuda {
 
 struct Plan {
   StepList list;
-  std::vector<std::optional<Convolution>> convolutions;  // one for each step that is one
+  std::vector<std::shared_ptr<const Convolution>> convolutions;  // of the steps that are one; equal layers share theirs
   size_t workspace_bytes = 0;
 };
 
@@ -26,6 +27,8 @@ struct PreparedNet {
   Network network;
   std::vector<LayerOffsets> offsets;
   CudaMemory weights;
+  CudaStream stream{nullptr};
+  CudnnHandle handle;       // on the stream, but while it is HandleOnStream's
   std::vector<Plan> plans;  // the smallest batch first; the last one's is the largest that a session takes
 };
 
@@ -37,11 +40,23 @@ struct Buffers {
   uint8_t* workspace = nullptr;
 };
 
-// Queues all steps of a plan on `stream`, which is the handle's.
-Status queue_plan(const PreparedNet& net, const Plan& plan, const Buffers& buffers, cudnnHandle_t handle,
-                  cudaStream_t stream);
+// Has the engine's handle, on which its plans were made, work on a session's stream while it lives; one at a time.
+class HandleOnStream {
+ public:
+  HandleOnStream(const PreparedNet& net, cudaStream_t stream);
+  ~HandleOnStream();
+  HandleOnStream(const HandleOnStream&) = delete;
+  HandleOnStream& operator=(const HandleOnStream&) = delete;
 
-// A cuDNN handle that works on `stream`.
-Result<CudnnHolder<cudnnHandle_t>> make_handle(const Cudnn& cudnn, cudaStream_t stream);
+  const Status& status() const { return status_; }
+
+ private:
+  const PreparedNet& net_;
+  std::scoped_lock<std::mutex> guard_;
+  Status status_;
+};
+
+// Queues all steps of a plan on `stream`, which is the handle's.
+Status queue_plan(const PreparedNet& net, const Plan& plan, const Buffers& buffers, cudaStream_t stream);
 
 }  // namespace resnetft::cuda

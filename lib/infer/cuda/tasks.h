@@ -6,12 +6,11 @@
 
 namespace resnetft::cuda {
 
-// From floats [pixels, 3] to numbers [pixels, channels], the rest zeros.
+// From floats [pictures, pixels, 3] to numbers of 16 bytes a pixel, the rest zeros.
 struct LoadTask {
-  const float* pictures;
-  void* values;
-  int64_t pixels;
-  int32_t channels;
+  const float* src;
+  void* dst;
+  int32_t pictures, pixels;
 };
 
 // The largest number under each window, in NHWC; what lies beyond the border counts for nothing.
@@ -35,8 +34,7 @@ struct FinishTask {
   void* values;
   const void* bias;
   const void* residual;
-  int64_t pixels;
-  int32_t channels;
+  int32_t pictures, pixels, channels;
   bool relu;
 };
 

@@ -10,10 +10,14 @@ namespace {
 
 constexpr int kThreads = 256;
 
+constexpr int32_t kMostBlocks = 65535;  // along y
+
 template <class Numbers, class Task>
-__global__ void __launch_bounds__(kThreads) value_kernel(const __grid_constant__ Task task, int64_t values) {
-  const int64_t place = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (place < values) make_value<Numbers>(task, place);
+__global__ void __launch_bounds__(kThreads) value_kernel(const __grid_constant__ Task task, int32_t places) {
+  const uint32_t place = blockIdx.x * kThreads + threadIdx.x;
+  if (place >= static_cast<uint32_t>(places)) return;
+  for (int32_t picture = static_cast<int32_t>(blockIdx.y); picture < task.pictures; picture += kMostBlocks)
+    make_value<Numbers>(task, picture, static_cast<int32_t>(place));
 }
 
 __global__ void __launch_bounds__(kHeadThreads) head_kernel(const __grid_constant__ LinearTask task) {
@@ -26,8 +30,10 @@ unsigned blocks_of(int64_t count, int size) { return static_cast<unsigned>((coun
 
 template <class Numbers, class Task>
 void start(const Task& task, cudaStream_t stream) {
-  const int64_t values = value_count(task);
-  value_kernel<Numbers><<<blocks_of(values, kThreads), kThreads, 0, stream>>>(task, values);
+  const int32_t all = places<Numbers>(task);
+  const dim3 blocks(blocks_of(all, kThreads),
+                    static_cast<unsigned>(task.pictures < kMostBlocks ? task.pictures : kMostBlocks));
+  value_kernel<Numbers><<<blocks, kThreads, 0, stream>>>(task, all);
 }
 
 template <class Task>

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The steps of a net that cuDNN is not asked for. Each but the head is a make_value() of its task: one value a thread,
-// `place` counting through the output as it lies in memory, so that a warp reads and writes neighbours. Sums are in one
-// order, whatever the batch. The text is device code and, in tests, host code.
+// The steps of a net that cuDNN is not asked for. Each but the head is a make_value() of its task for each picture and
+// `place` below places(), which counts through the picture's output as it lies in memory, so that a warp reads and
+// writes neighbours: groups of channels, but for the mean single ones. Sums are in one order, whatever the batch. The
+// text is device code and, in tests, host code.
 #pragma once
+
+#include <cstdint>
+#include <limits>
 
 #include "device/cuda/kernel_source.h"
 #include "device/cuda/number_bits.h"
@@ -10,109 +14,148 @@
 
 namespace resnetft::cuda {
 
+// The 16 bytes that a thread reads and writes at once. Channels are stored in whole groups (steps.h).
 template <class Numbers>
-RESNETFT_DEVICE inline void make_value(const LoadTask& task, int64_t place) {
-  const int64_t pixel = place / task.channels, channel = place % task.channels;
-  static_cast<typename Numbers::Stored*>(task.values)[place] =
-      Numbers::store(channel < 3 ? task.pictures[pixel * 3 + channel] : 0.0f);
-}
-
-// Where a value stands in NHWC.
-struct ValuePlace {
-  int32_t channel, x, y;
-  int64_t picture;
+struct alignas(16) Group {
+  static constexpr int kSize = 16 / sizeof(typename Numbers::Stored);
+  typename Numbers::Stored values[kSize];
 };
 
-RESNETFT_DEVICE inline ValuePlace value_place(int64_t place, int32_t channels, int32_t width, int32_t height) {
-  const int64_t pixel = place / channels, row = pixel / width;
-  return {static_cast<int32_t>(place % channels), static_cast<int32_t>(pixel % width),
-          static_cast<int32_t>(row % height), row / height};
+template <class Numbers>
+RESNETFT_DEVICE inline void make_value(const LoadTask& task, int64_t picture, int32_t place) {
+  const int64_t pixel = picture * task.pixels + place;
+  Group<Numbers> group = {};
+  for (int channel = 0; channel < 3; ++channel) group.values[channel] = Numbers::store(task.src[pixel * 3 + channel]);
+  static_cast<Group<Numbers>*>(task.dst)[pixel] = group;
 }
 
-RESNETFT_DEVICE inline int64_t index_of(const ValuePlace& at, int32_t channels, int32_t width, int32_t height) {
-  return ((at.picture * height + at.y) * width + at.x) * channels + at.channel;
+inline constexpr float kLowest = -std::numeric_limits<float>::infinity();
+
+// Where a group of a picture stands in NHWC.
+struct GroupPlace {
+  int32_t group, x, y;
+};
+
+RESNETFT_DEVICE inline GroupPlace group_place(int32_t place, int32_t groups, int32_t width) {
+  const int32_t pixel = place / groups;
+  return {place % groups, pixel % width, pixel / width};
 }
 
 template <class Numbers>
-RESNETFT_DEVICE inline void make_value(const MaxPoolTask& task, int64_t place) {
-  using Stored = typename Numbers::Stored;
-  const Stored* src = static_cast<const Stored*>(task.src);
-  const ValuePlace at = value_place(place, task.channels, task.dst_width, task.dst_height);
-  Stored largest{};
-  bool found = false;
+RESNETFT_DEVICE inline void make_value(const MaxPoolTask& task, int64_t picture, int32_t place) {
+  constexpr int kSize = Group<Numbers>::kSize;
+  const int32_t groups = task.channels / kSize;
+  const GroupPlace at = group_place(place, groups, task.dst_width);
+  const auto* src =
+      static_cast<const Group<Numbers>*>(task.src) + picture * task.src_height * task.src_width * groups + at.group;
+  float largest[kSize];
+  for (float& value : largest) value = kLowest;
   for (int32_t ky = 0; ky < task.kernel; ++ky)
     for (int32_t kx = 0; kx < task.kernel; ++kx) {
-      const ValuePlace from = {at.channel, at.x * task.stride - task.padding + kx,
-                               at.y * task.stride - task.padding + ky, at.picture};
-      if (from.x < 0 || from.y < 0 || from.x >= task.src_width || from.y >= task.src_height) continue;
-      const Stored value = src[index_of(from, task.channels, task.src_width, task.src_height)];
-      if (found && !(Numbers::load(value) > Numbers::load(largest))) continue;
-      largest = value;
-      found = true;
+      const int32_t x = at.x * task.stride - task.padding + kx, y = at.y * task.stride - task.padding + ky;
+      if (x < 0 || y < 0 || x >= task.src_width || y >= task.src_height) continue;
+      const Group<Numbers> found = src[(int64_t{y} * task.src_width + x) * groups];
+      for (int i = 0; i < kSize; ++i) {
+        const float value = Numbers::load(found.values[i]);
+        if (value > largest[i]) largest[i] = value;
+      }
     }
-  static_cast<Stored*>(task.dst)[place] = largest;
+  Group<Numbers> group;
+  for (int i = 0; i < kSize; ++i) group.values[i] = Numbers::store(largest[i]);
+  static_cast<Group<Numbers>*>(task.dst)[picture * task.dst_height * task.dst_width * groups + place] = group;
 }
 
 template <class Numbers>
-RESNETFT_DEVICE inline void make_value(const ShortcutTask& task, int64_t place) {
-  using Stored = typename Numbers::Stored;
-  const ValuePlace at = value_place(place, task.dst_channels, task.dst_width, task.dst_height);
-  const ValuePlace from = {at.channel - (task.dst_channels - task.src_channels) / 2, at.x * task.stride,
-                           at.y * task.stride, at.picture};
-  const bool is_there = from.channel >= 0 && from.channel < task.src_channels;
-  static_cast<Stored*>(task.dst)[place] =
-      is_there
-          ? static_cast<const Stored*>(task.src)[index_of(from, task.src_channels, task.src_width, task.src_height)]
-          : Stored{};
+RESNETFT_DEVICE inline void make_value(const ShortcutTask& task, int64_t picture, int32_t place) {
+  constexpr int kSize = Group<Numbers>::kSize;
+  const int32_t src_groups = task.src_channels / kSize, dst_groups = task.dst_channels / kSize;
+  const GroupPlace at = group_place(place, dst_groups, task.dst_width);
+  const int32_t from = at.group - (dst_groups - src_groups) / 2;
+  Group<Numbers> group = {};
+  if (from >= 0 && from < src_groups) {
+    const int64_t pixel = (picture * task.src_height + at.y * task.stride) * task.src_width + at.x * task.stride;
+    group = static_cast<const Group<Numbers>*>(task.src)[pixel * src_groups + from];
+  }
+  static_cast<Group<Numbers>*>(task.dst)[picture * task.dst_height * task.dst_width * dst_groups + place] = group;
 }
 
 template <class Numbers>
-RESNETFT_DEVICE inline void make_value(const FinishTask& task, int64_t place) {
-  using Stored = typename Numbers::Stored;
-  Stored& value = static_cast<Stored*>(task.values)[place];
-  float sum = Numbers::load(value) + Numbers::load(static_cast<const Stored*>(task.bias)[place % task.channels]);
-  if (task.residual) sum += Numbers::load(static_cast<const Stored*>(task.residual)[place]);
-  value = Numbers::store(task.relu && sum < 0 ? 0.0f : sum);
+RESNETFT_DEVICE inline void make_value(const FinishTask& task, int64_t picture, int32_t place) {
+  constexpr int kSize = Group<Numbers>::kSize;
+  const int32_t groups = task.channels / kSize;
+  const int64_t at = picture * task.pixels * groups + place;
+  Group<Numbers>& target = static_cast<Group<Numbers>*>(task.values)[at];
+  const Group<Numbers> bias = static_cast<const Group<Numbers>*>(task.bias)[place % groups];
+  Group<Numbers> group = target, residual = {};
+  if (task.residual) residual = static_cast<const Group<Numbers>*>(task.residual)[at];
+  for (int i = 0; i < kSize; ++i) {
+    const float sum =
+        Numbers::load(group.values[i]) + Numbers::load(residual.values[i]) + Numbers::load(bias.values[i]);
+    group.values[i] = Numbers::store(task.relu && sum < 0 ? 0.0f : sum);
+  }
+  target = group;
 }
 
+// Several reads are under way at once; the sum waits for each in turn.
 template <class Numbers>
-RESNETFT_DEVICE inline void make_value(const AverageTask& task, int64_t place) {
-  const int64_t picture = place / task.channels, channel = place % task.channels;
+RESNETFT_DEVICE inline void make_value(const AverageTask& task, int64_t picture, int32_t channel) {
+  constexpr int32_t kAtOnce = 8;
   const auto* src =
       static_cast<const typename Numbers::Stored*>(task.src) + picture * task.pixels * task.channels + channel;
   float sum = 0;
-  for (int64_t pixel = 0; pixel < task.pixels; ++pixel) sum += Numbers::load(src[pixel * task.channels]);
+  for (int32_t pixel = 0; pixel < task.pixels; pixel += kAtOnce) {
+    float values[kAtOnce];
+    for (int32_t i = 0; i < kAtOnce; ++i)
+      values[i] = pixel + i < task.pixels ? Numbers::load(src[int64_t{pixel + i} * task.channels]) : 0.0f;
+    for (const float value : values) sum += value;
+  }
   task.rows[picture * task.row + channel] = sum / static_cast<float>(task.pixels);
 }
 
-inline int64_t value_count(const LoadTask& task) { return task.pixels * task.channels; }
-inline int64_t value_count(const MaxPoolTask& task) {
-  return int64_t{task.pictures} * task.dst_height * task.dst_width * task.channels;
+template <class Numbers>
+int32_t places(const LoadTask& task) {
+  return task.pixels;
 }
-inline int64_t value_count(const ShortcutTask& task) {
-  return int64_t{task.pictures} * task.dst_height * task.dst_width * task.dst_channels;
+template <class Numbers>
+int32_t places(const MaxPoolTask& task) {
+  return task.dst_height * task.dst_width * (task.channels / Group<Numbers>::kSize);
 }
-inline int64_t value_count(const FinishTask& task) { return task.pixels * task.channels; }
-inline int64_t value_count(const AverageTask& task) { return int64_t{task.pictures} * task.channels; }
+template <class Numbers>
+int32_t places(const ShortcutTask& task) {
+  return task.dst_height * task.dst_width * (task.dst_channels / Group<Numbers>::kSize);
+}
+template <class Numbers>
+int32_t places(const FinishTask& task) {
+  return task.pixels * (task.channels / Group<Numbers>::kSize);
+}
+template <class Numbers>
+int32_t places(const AverageTask& task) {
+  return task.channels;
+}
 
 // The head. A block makes kHeadClasses logits of kHeadPictures pictures: each of its threads multiplies every
-// kHeadSlices-th feature with one class' weight, reading it once for all pictures; then the slices are added up.
-inline constexpr int kHeadClasses = 32, kHeadSlices = 16, kHeadPictures = 4;
+// kHeadSlices-th feature with one class' weight, reading it once for all pictures; then the slices are added up. Few
+// classes a block, so that one picture's logits occupy a whole GPU, but whole sectors of 32 bytes.
+inline constexpr int kHeadClasses = 8, kHeadSlices = 64, kHeadPictures = 4;
 inline constexpr int kHeadThreads = kHeadClasses * kHeadSlices;
 
-struct HeadSums {
+struct alignas(16) HeadSums {
   float picture[kHeadPictures];
 };
 
+// Where pictures are left over, the last one's sums are made again, and not stored.
 RESNETFT_DEVICE inline HeadSums head_slice(const LinearTask& task, int first_picture, int label, int slice) {
   HeadSums sums = {};
   if (label >= task.classes) return sums;
   const int64_t row = int64_t{task.features} + task.classes;
-  const int left = task.pictures - first_picture, pictures = left < kHeadPictures ? left : kHeadPictures;
-  const float* features = task.rows + first_picture * row;
+  const float* features[kHeadPictures];
+  for (int i = 0; i < kHeadPictures; ++i) {
+    const int picture = first_picture + i < task.pictures ? first_picture + i : task.pictures - 1;
+    features[i] = task.rows + picture * row;
+  }
   for (int at = slice; at < task.features; at += kHeadSlices) {
     const float weight = task.weights[static_cast<int64_t>(at) * task.classes + label];
-    for (int i = 0; i < pictures; ++i) sums.picture[i] += weight * features[i * row + at];
+    for (int i = 0; i < kHeadPictures; ++i) sums.picture[i] += weight * features[i][at];
   }
   return sums;
 }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// A recorded list of copies and kernels, launched as one.
+#pragma once
+
+#include <utility>
+
+#include "device/cuda/cuda_call.h"
+
+namespace resnetft::cuda {
+
+class Graph {
+ public:
+  Graph() = default;
+  Graph(Graph&& other) noexcept : executable_(std::exchange(other.executable_, nullptr)) {}
+  Graph& operator=(Graph&& other) noexcept {
+    std::swap(executable_, other.executable_);
+    return *this;
+  }
+  ~Graph() {
+    if (executable_) cudaGraphExecDestroy(executable_);
+  }
+
+  // What `queue` puts on the stream, once. Only this thread's calls must be fit for recording: others go on allocating.
+  // What CUDA and cuDNN load on first use cannot be loaded meanwhile: it has run before.
+  template <class Function>
+  Status record(cudaStream_t stream, Function&& queue) {
+    Status status =
+        cuda_status("recording a CUDA graph", cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    if (!status) return status;
+    const Status queued = queue();
+    cudaGraph_t graph = nullptr;
+    status = cuda_status("recording a CUDA graph", cudaStreamEndCapture(stream, &graph));
+    if (queued && status) status = cuda_status("preparing a CUDA graph", cudaGraphInstantiate(&executable_, graph, 0));
+    if (graph) cudaGraphDestroy(graph);
+    if (!queued) return queued;
+    return status ? cuda_status("preparing a CUDA graph", cudaGraphUpload(executable_, stream)) : status;
+  }
+
+  cudaError_t launch(cudaStream_t stream) const { return cudaGraphLaunch(executable_, stream); }
+
+ private:
+  cudaGraphExec_t executable_ = nullptr;
+};
+
+}  // namespace resnetft::cuda
