@@ -168,7 +168,19 @@ TEST(TrainingDevice, ACheckpointOfOneDeviceGoesOnOnAnother) {
   }
 }
 
-// The backward pass runs on a thread of the device's there.
+// The backward pass has a thread of the device's there, whose time and settings are not the caller's.
+TEST(TrainingDevice, PausesAreOnTheCallersThread) {
+  int pauses = 0, elsewhere = 0;
+  TrainSpec spec = texture_training({{"epochs", "1"}}, 48);
+  spec.pause_point = [&, caller = std::this_thread::get_id()] {
+    ++pauses;
+    elsewhere += std::this_thread::get_id() != caller;
+  };
+  trained_on_stand_in(spec);
+  EXPECT_GT(pauses, 10);
+  EXPECT_EQ(elsewhere, 0);
+}
+
 TEST(TrainingDevice, AStopInsideAStepEndsTheRun) {
   for (const int pause : {1, 4, 14, 27, 31}) {
     std::stop_source stop;
