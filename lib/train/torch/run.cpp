@@ -29,6 +29,13 @@
 namespace resnetft {
 namespace {
 
+// LibTorch takes no other values.
+bool has_deterministic_cublas() {
+  const char* config = std::getenv("CUBLAS_WORKSPACE_CONFIG");
+  return config && std::ranges::any_of(std::array{":4096:8", ":16:8"},
+                                       [&](const char* wanted) { return std::strcmp(config, wanted) == 0; });
+}
+
 Status check(const TrainSpec& spec) {
   const auto wrong = [](const char* message, const char* hint) {
     return Error{ErrorCode::InvalidArgument, message, hint};
@@ -46,8 +53,8 @@ Status check(const TrainSpec& spec) {
     return wrong("the recipe still says auto", "call resolve_recipe() first");
   if (recipe.precision == TrainPrecision::Tf32 && !spec.device.cuda)
     return wrong("tf32 is arithmetic of a GPU", "use --precision fp32 on the CPU");
-  if (recipe.deterministic && spec.device.cuda && !std::getenv("CUBLAS_WORKSPACE_CONFIG"))
-    return wrong("deterministic training on a GPU needs CUBLAS_WORKSPACE_CONFIG in the environment",
+  if (recipe.deterministic && spec.device.cuda && !has_deterministic_cublas())
+    return wrong("deterministic training on a GPU needs CUBLAS_WORKSPACE_CONFIG, :4096:8 or :16:8, in the environment",
                  "set it to :4096:8 before the process starts");
   if (spec.train_features.empty()) return Status::success();
   if (spec.train_features.size() != spec.train->size() || spec.validation_features.size() != spec.validation->size())
