@@ -42,6 +42,7 @@ class Report {
  public:
   explicit Report(bool json) : json_(json) {}
   void add(const std::string& as_json, const std::string& as_text) {
+    is_empty_ = false;
     if (json_) text_ += (text_.empty() ? "[" : ",\n ") + as_json;
     if (!json_) std::printf("%s\n", as_text.c_str()), std::fflush(stdout);
   }
@@ -49,12 +50,13 @@ class Report {
     add(formatted("{\"what\": \"%s\", \"images-per-second\": %.1f}", what, rate),
         formatted("%s: %.1f images/s", what, rate));
   }
+  bool is_empty() const { return is_empty_; }
   void end() const {
     if (json_) std::printf("%s]\n", text_.empty() ? "[" : text_.c_str());
   }
 
  private:
-  bool json_;
+  bool json_, is_empty_ = true;
   std::string text_;
 };
 
@@ -312,15 +314,12 @@ int run(bool json) {
   const Result<at::Device> device = torch_device({.cuda = true});
   if (!device) return std::fprintf(stderr, "training_bench: %s\n", to_string(device.error()).c_str()), 1;
   Report report(json);
-  bool failed = false;
   for (const auto measure : {measure_training, measure_pictures, measure_live}) {
     const Status done = guarded("measuring", [&] { return measure(*device, report); });
-    if (done) continue;
-    std::fprintf(stderr, "training_bench: not measured: %s\n", to_string(done.error()).c_str());
-    failed = true;
+    if (!done) std::fprintf(stderr, "training_bench: not measured: %s\n", to_string(done.error()).c_str());
   }
   report.end();
-  return failed ? 1 : 0;
+  return report.is_empty() ? 1 : 0;
 }
 
 }  // namespace
