@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/mapped_file.h"
 #include "data/dataset.h"
+#include "data/hash_once.h"
 #include "data/image_decoders.h"
 
 namespace resnetft {
@@ -78,6 +79,15 @@ class Cifar : public Dataset {
   }
 
   std::string manifest_hash() const override {
+    return hash_.of([this] { return hash_of_files(); });
+  }
+
+ private:
+  struct Record {
+    uint32_t part, number;
+  };
+
+  std::string hash_of_files() const {
     std::string manifest = "cifar";
     for (const std::string& name : classes_) manifest.append("\n").append(name);
     for (const Part& part : parts_)
@@ -88,11 +98,6 @@ class Cifar : public Dataset {
     return sha256_hex(std::as_bytes(std::span(manifest)));
   }
 
- private:
-  struct Record {
-    uint32_t part, number;
-  };
-
   std::span<const std::byte> record(size_t index) const {
     const Record at = records_[index];
     return parts_[at.part].file->bytes().subspan(at.number * record_bytes(kind_), record_bytes(kind_));
@@ -102,6 +107,7 @@ class Cifar : public Dataset {
   std::vector<Part> parts_;
   std::vector<std::string> classes_;
   std::vector<Record> records_;
+  HashOnce hash_;
 };
 
 // The names file lies beside the data; without it the classes are their numbers.

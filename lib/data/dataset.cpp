@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/mapped_file.h"
+#include "data/hash_once.h"
 #include "data/image_folder.h"
 
 namespace resnetft {
@@ -58,8 +59,13 @@ class ImageFolder : public Dataset {
   std::string name(size_t index) const override { return content_.files[index].path; }
   const std::vector<std::string>& classes() const override { return content_.classes; }
 
-  // Names below the folder: the same data elsewhere has the same hash. Compressed pictures of one size are the same.
   std::string manifest_hash() const override {
+    return hash_.of([this] { return hash_of_files(); });
+  }
+
+ private:
+  // Names below the folder: the same data elsewhere has the same hash. Compressed pictures of one size are the same.
+  std::string hash_of_files() const {
     Manifest manifest;
     manifest.add("folder");
     manifest.add(content_.classes);
@@ -73,9 +79,9 @@ class ImageFolder : public Dataset {
     return manifest.hash();
   }
 
- private:
   std::string folder_;
   LabelledFolder content_;
+  HashOnce hash_;
 };
 
 class Pictures : public Dataset {

@@ -63,7 +63,8 @@ struct TrainSpec {
   std::vector<std::span<const float>> train_features = {}, validation_features = {};
   std::set<std::string> known_corrupt = {};  // names of pictures that cannot be decoded, as far as somebody has said so
   Device device = {};                        // where the net learns and is judged; choose_training_device() finds one
-  // Called on the training thread after every batch and every block of the net, forward and backward: may sleep.
+  // Called on the training thread after every batch and every block of the net, forward and, on the CPU, backward: may
+  // sleep.
   std::function<void()> pause_point = {};
 };
 

@@ -32,7 +32,7 @@ class LearningNet {
     recipe_.trainable = Trainable::All;
     net_ = std::make_shared<ResNet>(*find_architecture(shape.architecture), shape.classes, Normalization::Batch);
     net_->draw_initial_weights(at::detail::createCPUGenerator(1));
-    net_->to(device);
+    move_to(device, *net_);
     freeze(*net_, recipe_, Normalization::Batch);
     optimizer_.emplace(recipe_, parameter_groups(*net_, recipe_));
     if (recipe_.precision == TrainPrecision::Fp16) scaler_.emplace(device);
@@ -48,12 +48,26 @@ class LearningNet {
   // The mean loss before the step.
   double learn(double rate) { return learn(rate, batch_); }
   double learn(double rate, TrainBatch batch) {
-    const StepSums sums = step_->accumulate(Stage::Pictures, std::move(batch), {});
-    step_->apply(rate);
+    const StepSums sums = step(rate, std::move(batch)).value();
     return sums.loss / static_cast<double>(sums.images);
   }
+  // The same without waiting for it.
+  BatchSums step(double rate) { return step(rate, batch_); }
+  BatchSums step(double rate, TrainBatch batch) {
+    BatchSums coming = step_->accumulate(Stage::Pictures, std::move(batch), {});
+    step_->apply(rate);
+    return coming;
+  }
 
-  const ResNet& net() const { return *net_; }
+  const TrainBatch& batch() const { return batch_; }
+  ResNet& net() { return *net_; }
+  LossScaler& scaler() { return *scaler_; }
+  // What a checkpoint keeps.
+  NamedTensors state() const {
+    NamedTensors kept = tensors_of(*net_);
+    kept.merge(optimizer_->state());
+    return kept;
+  }
 
  private:
   Recipe recipe_;

@@ -5,14 +5,19 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
+#include <limits>
 #include <numeric>
 #include <vector>
 
+#include "device/torch/guarded.h"
 #include "device/torch/torch_device.h"
 #include "tests/gpu/gpu_required.h"
 #include "tests/gpu/training_parts.h"
 #include "train/torch/device_source.h"
+#include "train/torch/features.h"
 #include "train/torch/frame_source.h"
+#include "train/torch/named_tensors.h"
 #include "train/torch/process_flags.h"
 
 namespace resnetft {
@@ -25,6 +30,9 @@ constexpr double kRate = 0.01;
 
 class GpuTraining : public ::testing::Test {
  protected:
+  // LibTorch looks at it in its first product of matrices, and never again.
+  static void SetUpTestSuite() { setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0); }
+
   void SetUp() override {
     RESNETFT_NEEDS_GPU(torch_device({.cuda = true}));
     gpu_ = *torch_device({.cuda = true});
@@ -57,8 +65,10 @@ TEST_F(GpuTraining, InFp32TheFirstStepsAreTheCpus) {
     for (const Optimizer opt : {Optimizer::Sgd, Optimizer::Adam}) {
       const std::vector<double> here = losses(shape, recipe(opt), at::kCPU, 4);
       const std::vector<double> there = losses(shape, recipe(opt), gpu_, 4);
+      // Rounding grows from step to step, and Adam makes whole steps of the smallest gradients.
       for (size_t i = 0; i < here.size(); ++i)
-        EXPECT_NEAR(there[i], here[i], 1e-3 * std::abs(here[i])) << shape.architecture << ", step " << i;
+        EXPECT_NEAR(there[i], here[i], (i == 0 ? 1e-4 : 1e-2) * std::abs(here[i]))
+            << shape.architecture << ", step " << i;
     }
 }
 
@@ -74,13 +84,103 @@ TEST_F(GpuTraining, EveryPrecisionLearns) {
 }
 
 TEST_F(GpuTraining, DeterministicRunsHaveTheSameBits) {
-  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
   const TrainedShape shape{"resnet18", 96, 16, 4};
-  for (const TrainPrecision precision : {TrainPrecision::Fp32, TrainPrecision::Bf16, TrainPrecision::Fp16}) {
+  for (const TrainPrecision precision :
+       {TrainPrecision::Fp32, TrainPrecision::Tf32, TrainPrecision::Bf16, TrainPrecision::Fp16}) {
     Recipe asked = recipe(Optimizer::Sgd, precision);
     asked.deterministic = true;
     EXPECT_EQ(losses(shape, asked, gpu_, 10), losses(shape, asked, gpu_, 10)) << static_cast<int>(precision);
   }
+}
+
+TEST_F(GpuTraining, ADeterministicRunGoesOnFromItsStateWithTheSameBits) {
+  const TrainedShape shape{"resnet18", 96, 16, 4};
+  constexpr int kSteps = 6, kBefore = 3;
+  for (const Optimizer opt : {Optimizer::Sgd, Optimizer::AdamW})
+    for (const TrainPrecision precision : {TrainPrecision::Fp32, TrainPrecision::Bf16, TrainPrecision::Fp16}) {
+      Recipe asked = recipe(opt, precision);
+      asked.deterministic = true;
+      const ProcessFlags flags(asked, gpu_);
+      const BackgroundStream stream(gpu_);
+      LearningNet whole(shape, asked, gpu_), rest(shape, asked, gpu_);
+      for (int i = 0; i < kBefore; ++i) whole.learn(kRate / 10);
+      copy_all(on_cpu(whole.state()), rest.state());
+      if (precision == TrainPrecision::Fp16) rest.scaler().restore(whole.scaler().state());
+      for (int i = kBefore; i < kSteps; ++i)
+        EXPECT_EQ(rest.learn(kRate / 10), whole.learn(kRate / 10)) << static_cast<int>(precision) << ", step " << i;
+    }
+}
+
+NamedTensors parameters_of(ResNet& net) {
+  NamedTensors parameters;
+  for (const auto& item : net.named_parameters()) parameters.emplace(item.key(), item.value().detach().cpu());
+  return parameters;
+}
+
+void expect_same(const NamedTensors& a, const NamedTensors& b) {
+  for (const auto& [name, tensor] : a) EXPECT_TRUE(tensor.equal(b.at(name))) << name;
+}
+
+TEST_F(GpuTraining, AStepThatOverflowsIsLeftOutAndTheScaleIsHalved) {
+  const Recipe asked = recipe(Optimizer::Sgd, TrainPrecision::Fp16);
+  const ProcessFlags flags(asked, gpu_);
+  const BackgroundStream stream(gpu_);
+  LearningNet net({"resnet18", 96, 16, 4}, asked, gpu_);
+  for (int i = 0; i < 10; ++i) net.learn(kRate);
+  NamedTensors state = net.scaler().state();
+  state.at("scale").fill_(1e36);
+  net.scaler().restore(state);
+  const NamedTensors before = parameters_of(net.net());
+  EXPECT_TRUE(std::isfinite(net.learn(kRate)));
+  EXPECT_FLOAT_EQ(static_cast<float>(net.scaler().scale()), 0.5e36f);
+  expect_same(parameters_of(net.net()), before);
+  state.at("scale").fill_(1024);
+  net.scaler().restore(state);
+  net.learn(kRate);
+  EXPECT_FALSE(parameters_of(net.net()).at("fc.weight").equal(before.at("fc.weight")));
+  EXPECT_EQ(net.scaler().scale(), 1024);
+}
+
+TEST_F(GpuTraining, AStepWhoseLossIsNotFiniteChangesNoWeight) {
+  for (const Optimizer opt : {Optimizer::Sgd, Optimizer::AdamW})
+    for (const TrainPrecision precision : {TrainPrecision::Fp32, TrainPrecision::Bf16}) {
+      const Recipe asked = recipe(opt, precision);
+      const ProcessFlags flags(asked, gpu_);
+      const BackgroundStream stream(gpu_);
+      LearningNet net({"resnet18", 96, 16, 4}, asked, gpu_);
+      net.learn(kRate);
+      const NamedTensors before = parameters_of(net.net());
+      TrainBatch batch = net.batch();
+      batch.input = at::full_like(batch.input, std::numeric_limits<double>::infinity());
+      EXPECT_FALSE(std::isfinite(net.learn(kRate, batch)));
+      expect_same(parameters_of(net.net()), before);
+    }
+}
+
+// As pictures are, so that no convolution has to change the order of its weights; and what belongs to them likewise.
+TEST_F(GpuTraining, WeightsAndTheirStateStayChannelsLast) {
+  const Recipe asked = recipe(Optimizer::AdamW, TrainPrecision::Bf16);
+  const BackgroundStream stream(gpu_);
+  LearningNet net({"resnet50", 64, 8, 5}, asked, gpu_);
+  net.learn(kRate / 10);
+  for (const auto& [name, tensor] : net.state())
+    if (tensor.dim() == 4) {
+      EXPECT_TRUE(tensor.is_contiguous(at::MemoryFormat::ChannelsLast)) << name;
+    }
+}
+
+TEST_F(GpuTraining, MemoryThatRunsOutIsAnErrorAfterWhichTrainingGoesOn) {
+  const Recipe asked = recipe(Optimizer::Sgd);
+  const BackgroundStream stream(gpu_);
+  LearningNet net({"resnet18", 96, 16, 4}, asked, gpu_);
+  net.learn(kRate);
+  const Status taken = guarded("taking memory", [&]() -> Status {
+    at::empty({int64_t{1} << 45}, at::TensorOptions(gpu_));
+    return Status::success();
+  });
+  ASSERT_FALSE(taken.ok());
+  EXPECT_EQ(taken.error().code, ErrorCode::OutOfMemory) << taken.error().message;
+  EXPECT_TRUE(std::isfinite(net.learn(kRate)));
 }
 
 // Counts upwards, batch by batch.
@@ -191,12 +291,14 @@ TEST_F(GpuTraining, PicturesThatAreAugmentedThereAreTheCpus) {
 }
 
 TEST_F(GpuTraining, ANetLearnsFromThemAsFromTheCpus) {
-  const ProcessFlags flags(recipe(Optimizer::Sgd), gpu_);
+  Recipe asked = recipe(Optimizer::Sgd);
+  asked.deterministic = true;  // so that only the pictures could differ
+  const ProcessFlags flags(asked, gpu_);
   const BackgroundStream stream(gpu_);
   AugmentedSources sources(waves_spec({.random_erase = 0.3}), gpu_);
   ASSERT_TRUE(sources.there);
   const TrainedShape shape{"resnet18", 64, 16, 3};
-  LearningNet here(shape, recipe(Optimizer::Sgd), gpu_), there(shape, recipe(Optimizer::Sgd), gpu_);
+  LearningNet here(shape, asked, gpu_), there(shape, asked, gpu_);
   for (uint32_t epoch = 0; epoch < 3; ++epoch) {
     sources.start(epoch);
     for (int step = 0;; ++step) {
@@ -205,7 +307,39 @@ TEST_F(GpuTraining, ANetLearnsFromThemAsFromTheCpus) {
       if (!*of_cpu || !*of_gpu) break;
       const double expected = here.learn(kRate, std::move(**of_cpu)), loss = there.learn(kRate, std::move(**of_gpu));
       // Rounding grows from step to step.
-      EXPECT_NEAR(loss, expected, 0.05 * std::abs(expected)) << "epoch " << epoch << ", step " << step;
+      EXPECT_NEAR(loss, expected, 0.05 * std::abs(expected) + 0.01) << "epoch " << epoch << ", step " << step;
+    }
+  }
+}
+
+// Of all pictures, computed by batches of the frame source there, and of the CPU's on the CPU.
+TEST_F(GpuTraining, CachedFeaturesAreTheCpus) {
+  const ProcessFlags flags(recipe(Optimizer::Sgd), gpu_);
+  const BackgroundStream stream(gpu_);
+  LoaderSpec spec = waves_spec({});
+  spec.augment.reset();
+  CorruptLog corrupt(Recipe(), spec.dataset->size(), {});
+  const TrainedShape shape{"resnet18", 64, 4, 3};
+  const auto features_on = [&](const at::Device& device, BatchSource& source, Stage stage) {
+    LearningNet net(shape, recipe(Optimizer::Sgd), device);
+    const EvaluationMode evaluation(net.net());
+    return compute_features(net.net(), stage, source, spec.output, spec.dataset->size(), "",
+                            [](size_t) { return true; });
+  };
+  for (const Stage stage : {Stage::Features, Stage::LastStage}) {
+    const std::unique_ptr<BatchSource> pictures = picture_source(spec, corrupt).value();
+    Result<std::unique_ptr<BatchSource>> frames = frame_source(spec, gpu_, create_preprocessor_of_module, corrupt, {});
+    ASSERT_TRUE(frames.ok()) << to_string(frames.error());
+    const Result<FeatureRows> here = features_on(at::kCPU, *pictures, stage),
+                              there = features_on(gpu_, **frames, stage);
+    ASSERT_TRUE(here.ok() && there.ok());
+    EXPECT_EQ(there->shape, here->shape);
+    EXPECT_EQ(there->class_ids, here->class_ids);
+    const int64_t floats = std::accumulate(here->shape.begin(), here->shape.end(), int64_t{1}, std::multiplies<>());
+    for (size_t row = 0; row < spec.dataset->size(); ++row) {
+      const at::Tensor expected = at::from_blob(here->store->row(row), {floats}, at::kFloat);
+      const at::Tensor found = at::from_blob(there->store->row(row), {floats}, at::kFloat);
+      EXPECT_LE((found - expected).abs().max().item<double>(), 1e-3 * expected.abs().max().item<double>()) << row;
     }
   }
 }

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/dataset.h"
@@ -40,5 +41,22 @@ inline DatasetPtr noise_dataset(size_t count, size_t classes, int side = 40) {
   for (size_t i = 0; i < classes; ++i) names.push_back("class " + std::to_string(i));
   return dataset_of_pictures(std::move(pictures), std::move(names));
 }
+
+// What another one gives: the beginning of one that differs in something.
+class ForwardingDataset : public Dataset {
+ public:
+  explicit ForwardingDataset(DatasetPtr base) : base_(std::move(base)) {}
+  size_t size() const override { return base_->size(); }
+  Result<DecodedImage> get(size_t index, const ReduceBy& reduce_by) const override {
+    return base_->get(index, reduce_by);
+  }
+  size_t class_id(size_t index) const override { return base_->class_id(index); }
+  std::string name(size_t index) const override { return base_->name(index); }
+  const std::vector<std::string>& classes() const override { return base_->classes(); }
+  std::string manifest_hash() const override { return base_->manifest_hash(); }
+
+ private:
+  DatasetPtr base_;
+};
 
 }  // namespace resnetft::testing

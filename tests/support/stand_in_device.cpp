@@ -14,12 +14,17 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
+#include <atomic>
+#include <chrono>
+#include <utility>
 #include <vector>
 
 namespace resnetft::testing {
 namespace {
 
 constexpr c10::DeviceType kStandIn = c10::DeviceType::XPU;
+using Clock = std::chrono::steady_clock;
+std::atomic<int> waits = 0, streams = 0;
 
 class Guard final : public c10::impl::DeviceGuardImplInterface {
  public:
@@ -28,16 +33,35 @@ class Guard final : public c10::impl::DeviceGuardImplInterface {
   c10::Device getDevice() const override { return stand_in_device(); }
   void setDevice(c10::Device) const override {}
   void uncheckedSetDevice(c10::Device) const noexcept override {}
-  c10::Stream getStream(c10::Device device) const override { return c10::Stream(c10::Stream::DEFAULT, device); }
-  c10::Stream getDefaultStream(c10::Device device) const override { return getStream(device); }
-  c10::Stream getStreamFromGlobalPool(c10::Device device, bool) const override { return getStream(device); }
-  c10::Stream exchangeStream(c10::Stream stream) const override { return stream; }
+  c10::Stream getStream(c10::Device device) const override { return stream_of(device, current_); }
+  c10::Stream getDefaultStream(c10::Device device) const override { return stream_of(device, 0); }
+  c10::Stream getStreamFromGlobalPool(c10::Device device, bool) const override { return stream_of(device, ++streams); }
+  c10::Stream exchangeStream(c10::Stream stream) const override {
+    return stream_of(stream.device(), std::exchange(current_, stream.id()));
+  }
   c10::DeviceIndex deviceCount() const noexcept override { return 1; }
-  void record(void**, const c10::Stream&, c10::DeviceIndex, c10::EventFlag) const override {}
+  void record(void** event, const c10::Stream&, c10::DeviceIndex, c10::EventFlag) const override {
+    if (!*event) *event = new Clock::time_point;
+    *static_cast<Clock::time_point*>(*event) = Clock::now();
+  }
+  void destroyEvent(void* event, c10::DeviceIndex) const noexcept override {
+    delete static_cast<Clock::time_point*>(event);
+  }
+  double elapsedTime(void* from, void* to, c10::DeviceIndex) const override {
+    return std::chrono::duration<double, std::milli>(*static_cast<Clock::time_point*>(to) -
+                                                     *static_cast<Clock::time_point*>(from))
+        .count();
+  }
   void block(void*, const c10::Stream&) const override {}
   bool queryEvent(void*) const override { return true; }
   void synchronizeEvent(void*) const override {}
   void synchronizeDevice(c10::DeviceIndex) const override {}
+
+ private:
+  static c10::Stream stream_of(c10::Device device, c10::StreamId id) {
+    return c10::Stream(c10::Stream::UNSAFE, device, id);
+  }
+  static inline thread_local c10::StreamId current_ = 0;
 };
 C10_REGISTER_GUARD_IMPL(XPU, Guard)
 
@@ -99,7 +123,8 @@ at::Tensor moved(const at::Tensor& result) {
   return there;
 }
 
-at::Tensor& copy_into(at::Tensor& to, const at::Tensor& from, bool) {
+at::Tensor& copy_into(at::Tensor& to, const at::Tensor& from, bool non_blocking) {
+  if (is_stand_in(to) != is_stand_in(from) && !non_blocking) ++waits;
   on_host(to).copy_(on_host(from));
   return to;
 }
@@ -182,7 +207,10 @@ class HostCall {
   std::vector<std::pair<at::Tensor, at::Tensor>> aliases_;
 };
 
-void run_on_host(const c10::OperatorHandle& operation, torch::jit::Stack* stack) { HostCall().run(operation, stack); }
+void run_on_host(const c10::OperatorHandle& operation, torch::jit::Stack* stack) {
+  if (operation.schema().name() == "aten::_local_scalar_dense") ++waits;
+  HostCall().run(operation, stack);
+}
 
 TORCH_LIBRARY_IMPL(_, XPU, library) { library.fallback(torch::CppFunction::makeFromBoxedFunction<&run_on_host>()); }
 
@@ -203,5 +231,7 @@ TORCH_LIBRARY_IMPL(aten, XPU, library) {
 }  // namespace
 
 at::Device stand_in_device() { return {kStandIn, 0}; }
+int stand_in_waits() { return waits; }
+int stand_in_streams() { return streams; }
 
 }  // namespace resnetft::testing

@@ -9,4 +9,10 @@ namespace resnetft::testing {
 
 at::Device stand_in_device();
 
+// How often the host has waited for all that a GPU would have to do: for a number of a tensor, or a copy between the
+// two that it did not let go on by itself.
+int stand_in_waits();
+// How many streams were made.
+int stand_in_streams();
+
 }  // namespace resnetft::testing

@@ -122,24 +122,19 @@ TEST(BatchLoader, APictureThatComesTwiceInAnEpochIsAugmentedInTwoWays) {
 }
 
 // Pictures whose numbers are in `bad` cannot be decoded; counts how many are asked for.
-class CountingDataset : public Dataset {
+class CountingDataset : public testing::ForwardingDataset {
  public:
-  CountingDataset(DatasetPtr base, std::set<size_t> bad = {}) : base_(std::move(base)), bad_(std::move(bad)) {}
-  size_t size() const override { return base_->size(); }
+  CountingDataset(DatasetPtr base, std::set<size_t> bad = {})
+      : ForwardingDataset(std::move(base)), bad_(std::move(bad)) {}
   Result<DecodedImage> get(size_t index, const ReduceBy& reduce_by) const override {
     ++gets;
     if (bad_.contains(index)) return Error{ErrorCode::CorruptFile, "picture '" + name(index) + "' is bad", ""};
-    return base_->get(index, reduce_by);
+    return ForwardingDataset::get(index, reduce_by);
   }
-  size_t class_id(size_t index) const override { return base_->class_id(index); }
-  std::string name(size_t index) const override { return base_->name(index); }
-  const std::vector<std::string>& classes() const override { return base_->classes(); }
-  std::string manifest_hash() const override { return base_->manifest_hash(); }
 
   mutable std::atomic<int> gets = 0;
 
  private:
-  DatasetPtr base_;
   std::set<size_t> bad_;
 };
 

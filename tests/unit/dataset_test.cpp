@@ -60,6 +60,14 @@ TEST_F(FolderDataset, ItsHashIsOfNamesAndSizesAndNotOfThePlace) {
   EXPECT_NE(open()->manifest_hash(), hash);
 }
 
+TEST_F(FolderDataset, ItsFilesAreReadForTheHashOnce) {
+  const DatasetPtr data = open();
+  const std::string hash = data->manifest_hash();
+  write_picture(folder_.file("data/cat/1.ppm"), 4);
+  EXPECT_EQ(data->manifest_hash(), hash);
+  EXPECT_NE(open()->manifest_hash(), hash);
+}
+
 TEST_F(FolderDataset, AnUnreadablePictureIsAnErrorOfItsOwn) {
   testing::write_text(folder_.file("data/cat/1.ppm"), "P6 2 2 255\n");
   const DatasetPtr data = open();

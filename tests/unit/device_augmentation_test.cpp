@@ -100,6 +100,15 @@ TEST(DeviceAugmentation, TheWeightsAreThoseOfTheCpu) {
   }
 }
 
+TEST(DeviceAugmentation, FeaturesAreComputedOfPicturesThatWerePreprocessedThere) {
+  for (const char* trainable : {"head", "layer4"}) {
+    const TrainSpec spec = training({{"trainable", trainable}, {"cache", "features"}});
+    const Told here = trained(spec, Where::Cpu), there = trained(spec, Where::StandIn);
+    expect_same_weights(here, there, trainable);
+    EXPECT_EQ(there.done.frames, static_cast<int>(kPictures + 12)) << trainable;
+  }
+}
+
 TEST(DeviceAugmentation, AnyNumberOfWorkersGivesTheSameWeights) {
   for (const Settings& settings : {kPadAndCrop, kResizedCrop}) {
     TrainSpec spec = training(settings);
@@ -129,21 +138,16 @@ TEST(DeviceAugmentation, AResumeInMidEpochGoesOnAsTheCpu) {
 }
 
 // Some cannot be decoded.
-class DamagedDataset : public Dataset {
+class DamagedDataset : public testing::ForwardingDataset {
  public:
-  DamagedDataset(DatasetPtr source, std::set<size_t> damaged) : source_(std::move(source)), damaged_(damaged) {}
-  size_t size() const override { return source_->size(); }
-  const std::vector<std::string>& classes() const override { return source_->classes(); }
-  size_t class_id(size_t index) const override { return source_->class_id(index); }
-  std::string name(size_t index) const override { return source_->name(index); }
-  std::string manifest_hash() const override { return source_->manifest_hash(); }
+  DamagedDataset(DatasetPtr source, std::set<size_t> damaged)
+      : ForwardingDataset(std::move(source)), damaged_(std::move(damaged)) {}
   Result<DecodedImage> get(size_t index, const ReduceBy& reduce_by) const override {
     if (damaged_.contains(index)) return Error{ErrorCode::CorruptFile, "picture '" + name(index) + "' is damaged", ""};
-    return source_->get(index, reduce_by);
+    return ForwardingDataset::get(index, reduce_by);
   }
 
  private:
-  DatasetPtr source_;
   std::set<size_t> damaged_;
 };
 

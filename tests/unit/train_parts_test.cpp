@@ -12,6 +12,7 @@
 #include "train/torch/mix.h"
 #include "train/torch/optimizer.h"
 #include "train/torch/parameters.h"
+#include "train/torch/process_flags.h"
 #include "train/torch/step.h"
 
 namespace resnetft {
@@ -207,7 +208,7 @@ TEST(TrainParts, ClippingIsTorchs) {
     const nlohmann::json& wanted = values.at(static_cast<size_t>(step));
     const at::Tensor a = rule({3, 4}, step, 8.0).mul_((step + 1) / 4.0), b = rule({5}, step, 9.0);
     const double norm = wanted.at("norm");
-    EXPECT_NEAR(clip_gradients({a, b}, 2.0), norm, 1e-5 * norm);
+    EXPECT_NEAR(clip_gradients({a, b}, 2.0).item<double>(), norm, 1e-5 * norm);
     expect_near(a, wanted.at("a"), "a");
     expect_near(b, wanted.at("b"), "b");
   }
@@ -377,6 +378,37 @@ TEST(TrainParts, AStepWithAScalerIsTheStepWithoutAndOneThatOverflowsIsLeftOut) {
   learn(plain_step);
   learn(scaled_step);
   EXPECT_LE(largest_difference(*plain, *scaled), 1e-6);
+}
+
+// An application that sets an operation alone makes the getters of LibTorch's older flags throw.
+TEST(TrainParts, FlagsOfAGpuComeBackHoweverTheyWereSet) {
+  at::Context& context = at::globalContext();
+  const auto precisions = [&] {
+    std::vector<at::Float32Precision> list;
+    for (const at::Float32Op operation : {at::Float32Op::CONV, at::Float32Op::RNN, at::Float32Op::MATMUL})
+      list.push_back(context.float32Precision(at::Float32Backend::CUDA, operation));
+    return list;
+  };
+  const std::vector<at::Float32Precision> first = precisions();
+  context.setFloat32Precision(at::Float32Backend::CUDA, at::Float32Op::CONV, at::Float32Precision::IEEE);
+  context.setFloat32Precision(at::Float32Backend::CUDA, at::Float32Op::MATMUL, at::Float32Precision::TF32);
+  context.setDeterministicAlgorithms(true, /*warn_only=*/true);
+  const std::vector<at::Float32Precision> before = precisions();
+  for (const TrainPrecision precision : {TrainPrecision::Fp32, TrainPrecision::Tf32}) {
+    Recipe recipe;
+    recipe.precision = precision;
+    recipe.deterministic = true;
+    const ProcessFlags flags(recipe, at::Device(at::kCUDA, 0));
+    EXPECT_EQ(context.allowTF32CuDNN(), precision == TrainPrecision::Tf32);
+    EXPECT_EQ(context.allowTF32CuBLAS(), precision == TrainPrecision::Tf32);
+    EXPECT_TRUE(context.deterministicCuDNN());
+    EXPECT_FALSE(context.deterministicAlgorithmsWarnOnly());
+  }
+  EXPECT_EQ(precisions(), before);
+  EXPECT_TRUE(context.deterministicAlgorithmsWarnOnly());
+  context.setDeterministicAlgorithms(false, false);
+  context.setFloat32Precision(at::Float32Backend::CUDA, at::Float32Op::CONV, first[0]);
+  context.setAllowTF32CuBLAS(false);
 }
 
 // Two ranks with half a batch each, whose sums are added up, against one rank with all of it.

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: MIT
 // Training on a device that is not the CPU, with a stand-in whose numbers are the CPU's.
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
+#include <limits>
 #include <thread>
 
+#include "tests/support/dataset.h"
 #include "tests/support/stand_in_device.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/training.h"
 #include "train/checkpoint.h"
+#include "train/torch/named_tensors.h"
+#include "train/torch/parameters.h"
 #include "train/torch/run.h"
+#include "train/torch/step.h"
 
 namespace resnetft {
 namespace {
@@ -58,6 +66,83 @@ TEST(TrainingDevice, EveryKindOfRunLearnsThereWhatItLearnsOnTheCpu) {
   }
 }
 
+// What waits for a GPU in each step lets it run dry between two.
+TEST(TrainingDevice, NoStepWaitsForTheDevice) {
+  const auto waits_of = [](size_t pictures) {
+    const TrainSpec spec = texture_training({{"epochs", "1"},
+                                             {"batch-size", "8"},
+                                             {"opt", "adam"},
+                                             {"model-ema", "true"},
+                                             {"model-ema-steps", "1"},
+                                             {"mixup-alpha", "0.2"},
+                                             {"clip-grad-norm", "1"},
+                                             {"label-smoothing", "0.1"}},
+                                            pictures);
+    const int before = testing::stand_in_waits();
+    trained_on_stand_in(spec);
+    return testing::stand_in_waits() - before;
+  };
+  EXPECT_EQ(waits_of(32), waits_of(64));
+}
+
+TEST(TrainingDevice, AStreamIsUsedAgainByTheNextRun) {
+  const TrainSpec spec = texture_training({{"epochs", "1"}}, 48);
+  trained_on_stand_in(spec);
+  const int streams = testing::stand_in_streams();
+  trained_on_stand_in(spec);
+  EXPECT_EQ(testing::stand_in_streams(), streams);
+}
+
+std::shared_ptr<ResNet> net_on(const at::Device& device, const Recipe& recipe) {
+  auto net = std::make_shared<ResNet>(*find_architecture("resnet20"), 3, Normalization::Batch);
+  net->draw_initial_weights(at::detail::createCPUGenerator(1));
+  move_to(device, *net);
+  freeze(*net, recipe, Normalization::Batch);
+  return net;
+}
+
+// For the loss nobody waits there: the device leaves the step out by itself.
+TEST(TrainingDevice, AStepWhoseLossIsNotFiniteChangesNoWeight) {
+  for (const Optimizer opt : {Optimizer::Sgd, Optimizer::AdamW})
+    for (const bool scales : {false, true}) {
+      Recipe recipe;
+      recipe.trainable = Trainable::All;
+      recipe.opt = opt;
+      recipe.grad_accum_steps = 2;
+      const std::shared_ptr<ResNet> net = net_on(testing::stand_in_device(), recipe);
+      ParameterOptimizer optimizer(recipe, parameter_groups(*net, recipe));
+      LossScaler scaler(testing::stand_in_device());
+      TrainStep step(*net, optimizer, recipe, {}, {}, {.scaler = scales ? &scaler : nullptr});
+      const auto learn_from = [&](double value) {
+        const at::Tensor pictures = at::full({4, 3, 32, 32}, value).to(testing::stand_in_device());
+        const BatchSums sums = step.accumulate(Stage::Pictures, {pictures, at::tensor({0, 1, 2, 0}, at::kLong)}, {});
+        return std::isfinite(sums.value().loss);
+      };
+      const auto parameters = [&] {
+        NamedTensors tensors;
+        for (const auto& item : net->named_parameters()) tensors.emplace(item.key(), item.value().detach());
+        return on_cpu(tensors);
+      };
+      EXPECT_TRUE(learn_from(1));
+      step.apply(0.1);
+      const NamedTensors before = clone_all(parameters());
+      EXPECT_FALSE(learn_from(std::numeric_limits<double>::infinity()));
+      EXPECT_EQ(optimizer.state().at("steps").item<float>(), 1);
+      step.apply(0.1);
+      EXPECT_EQ(optimizer.state().at("steps").item<float>(), 1);
+      for (const auto& [name, tensor] : parameters()) EXPECT_TRUE(tensor.equal(before.at(name))) << name;
+    }
+}
+
+// One step late, which the sentence does not show.
+TEST(TrainingDevice, ARunThatDivergesSaysTheSameThere) {
+  TrainSpec spec = texture_training({{"batch-size", "8"}}, 48);
+  spec.recipe.lr = 1e30;
+  const TrainOutcome here = testing::trained(spec), there = trained_on_stand_in(spec);
+  ASSERT_TRUE(here.diverged && there.diverged);
+  EXPECT_EQ(there.diverged->message, here.diverged->message);
+}
+
 // LibTorch puts group normalisation together from other operators there.
 TEST(TrainingDevice, LayerNormalisationLearnsThereUpToRounding) {
   const TrainSpec spec = texture_training({{"norm", "layer"}}, 48);
@@ -83,7 +168,19 @@ TEST(TrainingDevice, ACheckpointOfOneDeviceGoesOnOnAnother) {
   }
 }
 
-// The backward pass runs on a thread of the device's there.
+// The backward pass has a thread of the device's there, whose time and settings are not the caller's.
+TEST(TrainingDevice, PausesAreOnTheCallersThread) {
+  int pauses = 0, elsewhere = 0;
+  TrainSpec spec = texture_training({{"epochs", "1"}}, 48);
+  spec.pause_point = [&, caller = std::this_thread::get_id()] {
+    ++pauses;
+    elsewhere += std::this_thread::get_id() != caller;
+  };
+  trained_on_stand_in(spec);
+  EXPECT_GT(pauses, 10);
+  EXPECT_EQ(elsewhere, 0);
+}
+
 TEST(TrainingDevice, AStopInsideAStepEndsTheRun) {
   for (const int pause : {1, 4, 14, 27, 31}) {
     std::stop_source stop;
@@ -97,21 +194,13 @@ TEST(TrainingDevice, AStopInsideAStepEndsTheRun) {
 }
 
 // Takes its time to give a picture.
-class SlowDataset : public Dataset {
+class SlowDataset : public testing::ForwardingDataset {
  public:
-  explicit SlowDataset(DatasetPtr source) : source_(std::move(source)) {}
-  size_t size() const override { return source_->size(); }
-  const std::vector<std::string>& classes() const override { return source_->classes(); }
-  size_t class_id(size_t index) const override { return source_->class_id(index); }
-  std::string name(size_t index) const override { return source_->name(index); }
-  std::string manifest_hash() const override { return source_->manifest_hash(); }
+  using ForwardingDataset::ForwardingDataset;
   Result<DecodedImage> get(size_t index, const ReduceBy& reduce_by) const override {
     std::this_thread::sleep_for(std::chrono::milliseconds(30));
-    return source_->get(index, reduce_by);
+    return ForwardingDataset::get(index, reduce_by);
   }
-
- private:
-  DatasetPtr source_;
 };
 
 TEST(TrainingDevice, ThatItWaitedForPicturesIsSaid) {

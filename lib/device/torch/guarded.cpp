@@ -3,6 +3,8 @@
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
+#include <array>
 #include <exception>
 #include <new>
 #include <stdexcept>
@@ -17,9 +19,10 @@ Error make_error(ErrorCode code, std::string_view doing, std::string_view reason
   return {code, std::string(doing) + ": " + std::string(line), hint};
 }
 
-// LibTorch's CPU allocator throws a plain c10::Error, known only by its text.
+// LibTorch's CPU allocator throws a plain c10::Error, known only by its text; so are those of CUDA, cuBLAS and cuDNN.
 bool is_out_of_memory(std::string_view text) {
-  return text.find("DefaultCPUAllocator") != std::string_view::npos || text.find("out of memory") != std::string::npos;
+  return std::ranges::any_of(std::array{"DefaultCPUAllocator", "out of memory", "STATUS_ALLOC_FAILED"},
+                             [&](const char* sign) { return text.find(sign) != std::string_view::npos; });
 }
 
 }  // namespace

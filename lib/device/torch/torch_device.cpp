@@ -6,8 +6,11 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <mutex>
 #include <string>
+#include <vector>
 
 namespace resnetft {
 namespace {
@@ -29,6 +32,34 @@ Status open_cuda_half(const Device& device) {
   return unavailable(device, std::string("LibTorch's CUDA half does not open: ") + (reason ? reason : path),
                      "run tools/setup.sh --cuda, or use device cpu");
 }
+
+// The process's streams that were given back. Work that is still queued on one comes before what is queued next.
+class FreeStreams {
+ public:
+  static FreeStreams& instance() {
+    static FreeStreams streams;
+    return streams;
+  }
+
+  c10::Stream take(const at::Device& device) {
+    const std::scoped_lock guard(lock_);
+    const auto found = std::ranges::find(streams_, device, &c10::Stream::device);
+    if (found == streams_.end())
+      return c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device, /*isHighPriority=*/false);
+    const c10::Stream stream = *found;
+    streams_.erase(found);
+    return stream;
+  }
+
+  void give_back(const c10::Stream& stream) {
+    const std::scoped_lock guard(lock_);
+    streams_.push_back(stream);
+  }
+
+ private:
+  std::mutex lock_;
+  std::vector<c10::Stream> streams_;
+};
 
 }  // namespace
 
@@ -58,10 +89,15 @@ Result<void*> cuda_stream_of(const c10::Stream& stream) {
   return Error{ErrorCode::DeviceUnavailable, std::string("LibTorch's CUDA half has no ") + kName, ""};
 }
 
+int ordinal_of(const at::Device& device) { return std::max(0, int{device.index()}); }
+
+LentStream::LentStream(const at::Device& device) : stream_(FreeStreams::instance().take(device)) {}
+
+LentStream::~LentStream() { FreeStreams::instance().give_back(stream_); }
+
 BackgroundStream::BackgroundStream(const at::Device& device) {
   if (device.is_cpu()) return;
-  const c10::impl::VirtualGuardImpl devices(device.type());
-  guard_.emplace(devices.getStreamFromGlobalPool(device, /*isHighPriority=*/false));
+  guard_.emplace(stream_.emplace(device).get());
 }
 
 }  // namespace resnetft

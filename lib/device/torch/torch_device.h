@@ -19,13 +19,31 @@ Result<at::Device> torch_device(const Device& device);
 // say.
 Result<void*> cuda_stream_of(const c10::Stream& stream);
 
-// While it lives, the calling thread's work on a GPU goes to a stream of its own, of the lowest priority, and waits for
-// nobody else's. Nothing on the CPU.
+// The device's ordinal; an index that is left out is the first.
+int ordinal_of(const at::Device& device);
+
+// A stream of a GPU's, of the lowest priority, that nobody else is lent meanwhile. The next one gets the same: LibTorch
+// keeps memory and workspaces for each stream that was ever worked on.
+class LentStream {
+ public:
+  explicit LentStream(const at::Device& device);
+  ~LentStream();
+  LentStream(const LentStream&) = delete;
+  LentStream& operator=(const LentStream&) = delete;
+  const c10::Stream& get() const { return stream_; }
+
+ private:
+  c10::Stream stream_;
+};
+
+// While it lives, the calling thread's work on a GPU goes to such a stream, and waits for nobody else's. Nothing on the
+// CPU.
 class BackgroundStream {
  public:
   explicit BackgroundStream(const at::Device& device);
 
  private:
+  std::optional<LentStream> stream_;
   std::optional<c10::StreamGuard> guard_;
 };
 

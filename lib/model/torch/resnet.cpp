@@ -172,7 +172,7 @@ ResNet::ResNet(const Architecture& architecture, int64_t num_classes, Normalizat
 const at::Tensor& ResNet::paused(const at::Tensor& x) const {
   if (!pause_hook_) return x;
   pause_hook_();
-  if (x.requires_grad()) x.register_hook([this](const at::Tensor&) { pause_hook_(); });
+  if (x.requires_grad() && x.is_cpu()) x.register_hook([this](const at::Tensor&) { pause_hook_(); });
   return x;
 }
 

@@ -43,8 +43,8 @@ class ResNet : public torch::nn::Module {
   // mode and with frozen normalisation too.
   void estimate_statistics(double momentum);
 
-  // `hook` is called after the stem and after every block, forward and, where gradients flow, backward, on the thread
-  // that runs the pass. What it throws ends the pass.
+  // `hook` is called after the stem and after every block, forward and, where gradients flow on the CPU, backward,
+  // always on the thread that calls: a device has its own for the backward pass. What it throws ends the pass.
   void set_pause_hook(std::function<void()> hook) { pause_hook_ = std::move(hook); }
 
   std::string last_stage_name() const { return last_stage_name_; }  // "layer4", "layer3"

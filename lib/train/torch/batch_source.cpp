@@ -14,7 +14,7 @@ TrainBatch to_tensors(Batch&& batch, const PreprocessSpec& spec) {
       kept->pictures.data(), {count, spec.crop_height, spec.crop_width, 3}, [kept](void*) {}, at::kFloat);
   const at::Tensor class_ids = at::from_blob(
       kept->class_ids.data(), {count}, [kept](void*) {}, at::kLong);
-  return {pictures.permute({0, 3, 1, 2}), class_ids};
+  return {pictures.permute({0, 3, 1, 2}), class_ids, kept->indexes};
 }
 
 class PictureSource : public BatchSource {

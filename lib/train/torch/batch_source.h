@@ -22,7 +22,8 @@ enum class Stage { Pictures, LastStage, Features };
 struct TrainBatch {
   at::Tensor input;
   at::Tensor class_ids;
-  bool is_mixed = false;  // mixup was done to `input` already
+  std::vector<size_t> indexes = {};  // [N] of pictures in their dataset
+  bool is_mixed = false;             // mixup was done to `input` already
 };
 
 // For one thread. Throws as LibTorch does.

@@ -6,6 +6,8 @@
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include "train/torch/transfer.h"
+
 namespace resnetft {
 namespace {
 
@@ -20,13 +22,10 @@ class CopiedSource : public BatchSource {
     source_->start(std::move(order), epoch, first_batch);
   }
 
-  // The allocator that gives out pinned memory keeps it until the copy is done.
   Result<std::optional<TrainBatch>> next() override {
     Result<std::optional<TrainBatch>> batch = source_->next();
     if (!batch || !*batch) return batch;
-    at::Tensor& input = (*batch)->input;
-    const bool pins = device_.is_cuda();
-    input = (pins ? input.pin_memory() : input).to(device_, /*dtype=*/at::kFloat, /*non_blocking=*/pins);
+    (*batch)->input = sent_to(device_, (*batch)->input);
     return batch;
   }
 
@@ -37,8 +36,12 @@ class CopiedSource : public BatchSource {
 
 class AheadSource : public BatchSource {
  public:
-  AheadSource(const c10::Stream& stream, std::unique_ptr<BatchSource> source)
-      : source_(std::move(source)), stream_(stream), devices_(stream.device_type()), ready_(stream.device_type()) {}
+  AheadSource(std::unique_ptr<LentStream> stream, std::unique_ptr<BatchSource> source)
+      : lent_(std::move(stream)),
+        stream_(lent_->get()),
+        source_(std::move(source)),
+        devices_(stream_.device_type()),
+        ready_(stream_.device_type()) {}
 
   Stage stage() const override { return source_->stage(); }
 
@@ -73,8 +76,9 @@ class AheadSource : public BatchSource {
     batch.input.record_stream(working);
   }
 
-  std::unique_ptr<BatchSource> source_;
+  std::unique_ptr<LentStream> lent_;  // goes after the source that works on it
   c10::Stream stream_;
+  std::unique_ptr<BatchSource> source_;
   c10::impl::VirtualGuardImpl devices_;
   c10::Event ready_;                                // the batch ahead
   std::optional<std::optional<TrainBatch>> ahead_;  // none: not read yet; one without a batch: the epoch is over
@@ -82,22 +86,17 @@ class AheadSource : public BatchSource {
 
 }  // namespace
 
-c10::Stream side_stream(const at::Device& device) {
-  const c10::impl::VirtualGuardImpl devices(device.type());
-  return devices.getStreamFromGlobalPool(device, /*isHighPriority=*/false);
-}
-
 std::unique_ptr<BatchSource> copied_to(const at::Device& device, std::unique_ptr<BatchSource> source) {
   return std::make_unique<CopiedSource>(device, std::move(source));
 }
 
-std::unique_ptr<BatchSource> ahead_on(const c10::Stream& stream, std::unique_ptr<BatchSource> source) {
-  return std::make_unique<AheadSource>(stream, std::move(source));
+std::unique_ptr<BatchSource> ahead_on(std::unique_ptr<LentStream> stream, std::unique_ptr<BatchSource> source) {
+  return std::make_unique<AheadSource>(std::move(stream), std::move(source));
 }
 
 std::unique_ptr<BatchSource> on_device(std::unique_ptr<BatchSource> source, const at::Device& device) {
   if (device.is_cpu()) return source;
-  return ahead_on(side_stream(device), copied_to(device, std::move(source)));
+  return ahead_on(std::make_unique<LentStream>(device), copied_to(device, std::move(source)));
 }
 
 }  // namespace resnetft

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <c10/core/Stream.h>
-
 #include <memory>
 
+#include "device/torch/torch_device.h"
 #include "train/torch/batch_source.h"
 
 namespace resnetft {
@@ -13,11 +12,9 @@ namespace resnetft {
 // read ahead. `source` itself where the device is the CPU.
 std::unique_ptr<BatchSource> on_device(std::unique_ptr<BatchSource> source, const at::Device& device);
 
-// What it is made of. A stream on which batches are made ready beside the caller's:
-c10::Stream side_stream(const at::Device& device);
-// The batches of `source`, copied to the device on the current stream.
+// What it is made of. The batches of `source`, copied to the device on the current stream.
 std::unique_ptr<BatchSource> copied_to(const at::Device& device, std::unique_ptr<BatchSource> source);
 // The batches of `source`, which puts its work on the current stream: done on `stream`, one batch ahead of the caller.
-std::unique_ptr<BatchSource> ahead_on(const c10::Stream& stream, std::unique_ptr<BatchSource> source);
+std::unique_ptr<BatchSource> ahead_on(std::unique_ptr<LentStream> stream, std::unique_ptr<BatchSource> source);
 
 }  // namespace resnetft

@@ -17,14 +17,19 @@ double ema_keep(const Recipe& recipe, uint64_t t) {
   return 1 - std::min(1.0, (1 - recipe.model_ema_decay) * adjust);
 }
 
-WeightAverage::WeightAverage(std::map<std::string, at::Tensor> source) : source_(std::move(source)) {
+WeightAverage::WeightAverage(const std::map<std::string, at::Tensor>& source) {
   const c10::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : source_) average_.emplace(name, tensor.detach().clone());
+  for (const auto& [name, tensor] : source) {
+    sources_.push_back(tensor.detach());
+    averages_.push_back(tensor.detach().clone());
+    average_.emplace(name, averages_.back());
+  }
 }
 
 void WeightAverage::update(double keep) {
   const c10::NoGradGuard no_grad;
-  for (auto& [name, average] : average_) average.mul_(keep).add_(source_.at(name).detach(), 1 - keep);
+  at::_foreach_mul_(averages_, keep);
+  at::_foreach_add_(averages_, sources_, 1 - keep);
 }
 
 }  // namespace resnetft

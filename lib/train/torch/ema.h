@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "train/recipe.h"
 
@@ -21,12 +22,13 @@ double ema_keep(const Recipe& recipe, uint64_t t);
 class WeightAverage {
  public:
   // Begins as a copy of `source`, whose tensors it reads at each update.
-  explicit WeightAverage(std::map<std::string, at::Tensor> source);
+  explicit WeightAverage(const std::map<std::string, at::Tensor>& source);
   void update(double keep);
   const std::map<std::string, at::Tensor>& tensors() const { return average_; }
 
  private:
-  std::map<std::string, at::Tensor> source_, average_;
+  std::map<std::string, at::Tensor> average_;
+  std::vector<at::Tensor> sources_, averages_;  // in one order
 };
 
 }  // namespace resnetft

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <cmath>
+#include <deque>
 
 #include "train/torch/evaluate.h"
 #include "train/torch/parameters.h"
 #include "train/torch/run_context.h"
+#include "train/torch/transfer.h"
 
 namespace resnetft {
 namespace {
@@ -27,8 +29,8 @@ double plateau_of(const RunContext& run, const Phase& phase) {
   return plateau_factor(phase.recipe, metric, loss);
 }
 
-Error not_finite(const RunContext& run, const Phase& phase, const char* what) {
-  std::string message = std::string(what).append(" of step ").append(std::to_string(run.steps_done + 1));
+Error not_finite(const RunContext& run, const Phase& phase, const char* what, uint64_t step) {
+  std::string message = std::string(what).append(" of step ").append(std::to_string(step));
   message.append(" (epoch ").append(std::to_string(run.state.epochs + 1)).append(") is not finite");
   std::string hint = "lower --lr (now " + std::to_string(phase.recipe.lr) + ") or pass --clip-grad-norm 1";
   if (phase.recipe.precision == TrainPrecision::Bf16 || phase.recipe.precision == TrainPrecision::Fp16)
@@ -47,37 +49,79 @@ struct EpochPlan {
   int64_t images_before;  // of an earlier session
   size_t images;
   bool on_features;
+  at::Device device = at::kCPU;  // that the steps are done on
 };
 
-// Batches up to the next step of the optimiser. False: the loss is not finite.
-Result<bool> accumulate_batches(RunContext& run, const Phase& phase, PhaseParts& parts, TrainStep& step,
-                                const EpochPlan& plan) {
+// A step whose sums a device may still be at work on.
+struct StepUnderWay {
+  uint64_t number;  // in the run, from 1
+  double learning_rate;
+  std::vector<BatchSums> batches = {};
+  std::vector<IdleTime> waits = {};  // for each batch
+};
+
+// The steps of an epoch that the run's state does not count yet. On a GPU the last one is not asked for until the next
+// one is queued: who waits for it leaves the GPU without work.
+class StepsUnderWay {
+ public:
+  StepsUnderWay(RunContext& run, const at::Device& device) : run_(run), may_stay_(device.is_cpu() ? 0 : 1) {}
+
+  void add(StepUnderWay step) { steps_.push_back(std::move(step)); }
+  // Counts those that need not be waited for. None, or the number of a step whose loss is not finite.
+  std::optional<uint64_t> count() { return count_all_but(may_stay_); }
+  std::optional<uint64_t> count_all() { return count_all_but(0); }
+
+ private:
+  std::optional<uint64_t> count_all_but(size_t kept) {
+    for (; steps_.size() > kept; steps_.pop_front())
+      if (!count(steps_.front())) return steps_.front().number;
+    return std::nullopt;
+  }
+
+  bool count(const StepUnderWay& step) {
+    StepSums sums;
+    for (const BatchSums& batch : step.batches) {
+      const StepSums one = batch.value();
+      if (!std::isfinite(one.loss)) return false;
+      sums.loss += one.loss;
+      sums.correct += one.correct;
+      sums.images += one.images;
+    }
+    for (const IdleTime& wait : step.waits) run_.waited += wait.seconds();
+    run_.state.loss_sum += sums.loss;
+    run_.state.correct += sums.correct;
+    run_.state.images += sums.images;
+    if (run_.observer.step)
+      run_.observer.step(step.learning_rate, sums.loss / static_cast<double>(std::max<int64_t>(1, sums.images)));
+    return true;
+  }
+
+  RunContext& run_;
+  size_t may_stay_;
+  std::deque<StepUnderWay> steps_;
+};
+
+// Batches up to the next step of the optimiser.
+Status accumulate_batches(RunContext& run, const Phase& phase, PhaseParts& parts, TrainStep& step,
+                          const EpochPlan& plan, StepUnderWay& under_way) {
   RunState& state = run.state;
   const uint64_t end = std::min(plan.batches, (state.batches / plan.accumulate + 1) * plan.accumulate);
-  StepSums sums;
-  uint64_t number = state.batches;
-  for (; number < end; ++number) {
+  for (uint64_t number = state.batches; number < end; ++number) {
     run.pause_point();
-    const double asked = run.seconds();
+    IdleTime wait(plan.device);
     Result<std::optional<TrainBatch>> batch = parts.train->next();
     if (!batch) return batch.error();
-    run.waited += run.seconds() - asked;
+    wait.end();
     if (!*batch) return Error{ErrorCode::Internal, "an epoch ended before its last batch", ""};
     MixDraw mix;
     if (parts.train->stage() == Stage::Pictures)
       mix = draw_mix(phase.recipe, state.epochs, static_cast<uint32_t>(number), (*batch)->input.size(3),
                      (*batch)->input.size(2));
-    const StepSums one = step.accumulate(parts.train->stage(), std::move(**batch), mix);
-    if (!std::isfinite(one.loss)) return false;
-    sums.loss += one.loss;
-    sums.correct += one.correct;
-    sums.images += one.images;
+    if ((*batch)->class_ids.size(0) > 0) under_way.waits.push_back(std::move(wait));
+    under_way.batches.push_back(step.accumulate(parts.train->stage(), std::move(**batch), mix));
   }
-  state.loss_sum += sums.loss;
-  state.correct += sums.correct;
-  state.images += sums.images;
   state.batches = end;
-  return true;
+  return Status::success();
 }
 
 // Running statistics, which a forward pass moves before its step is complete.
@@ -88,16 +132,17 @@ NamedTensors statistics_of(const RunContext& run) {
   return statistics;
 }
 
-// The same; Cancelled leaves the net as it was before.
-Result<bool> accumulate_or_abandon(RunContext& run, const Phase& phase, PhaseParts& parts, TrainStep& step,
-                                   const EpochPlan& plan) {
+// The same; Cancelled leaves the net as it was before. `before`: room for the statistics.
+Status accumulate_or_abandon(RunContext& run, const Phase& phase, PhaseParts& parts, TrainStep& step,
+                             const EpochPlan& plan, const NamedTensors& before, StepUnderWay& under_way) {
   const NamedTensors statistics = statistics_of(run);
-  const NamedTensors before = parts.train->stage() == Stage::Features ? NamedTensors() : clone_all(statistics);
-  Result<bool> finite = until_cancelled([&] { return accumulate_batches(run, phase, parts, step, plan); });
-  if (finite || finite.error().code != ErrorCode::Cancelled) return finite;
+  const bool moves_them = parts.train->stage() != Stage::Features;
+  if (moves_them) copy_all(statistics, before);
+  Status done = until_cancelled([&] { return accumulate_batches(run, phase, parts, step, plan, under_way); });
+  if (done || done.error().code != ErrorCode::Cancelled) return done;
   step.abandon();
-  if (!before.empty()) copy_all(before, statistics);
-  return finite;
+  if (moves_them) copy_all(before, statistics);
+  return done;
 }
 
 void average(RunContext& run, const Phase& phase, PhaseParts& parts, uint64_t steps_in_epoch, uint64_t steps) {
@@ -129,7 +174,7 @@ void tell(RunContext& run, const Phase& phase, const EpochPlan& plan) {
 void note_waiting(const RunContext& run, const EpochPlan& plan, double seconds) {
   constexpr double kWorthANote = 0.1;
   const double share = (run.waited - plan.waited_before) / std::max(1e-9, seconds);
-  if (device_of(*run.net).is_cpu() || plan.on_features || share < kWorthANote) return;
+  if (plan.on_features || share < kWorthANote) return;
   run.note("epoch " + std::to_string(run.state.epochs + 1) + ": the GPU waited " +
            std::to_string(static_cast<int>(100 * share)) +
            " % of the time for pictures; more --workers, --cache uint8 or --fast-decode may help");
@@ -169,6 +214,7 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
   const Recipe& recipe = phase.recipe;
   std::vector<size_t> order = order_of(run, recipe);
   EpochPlan plan{};
+  plan.device = parts.head ? at::Device(at::kCPU) : device_of(*run.net);
   plan.images = order.size();
   plan.accumulate = recipe.grad_accum_steps;
   plan.batches = (order.size() + recipe.batch_size - 1) / recipe.batch_size;
@@ -180,38 +226,40 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
   plan.on_features = parts.train->stage() != Stage::Pictures;
   const uint64_t steps_before = (state.epochs - phase.first_epoch) * plan.steps;
   parts.train->start(std::move(order), state.epochs, state.batches);
+  const NamedTensors room = clone_all(statistics_of(run));
+  StepsUnderWay under_way(run, plan.device);
+  const auto diverged = [&](const char* what, uint64_t number) {
+    run.diverged = not_finite(run, phase, what, number);
+    return Going::Diverged;
+  };
   Going going = Going::On;
   while (state.batches < plan.batches && going == Going::On) {
     const uint64_t step_in_epoch = state.batches / plan.accumulate;
-    const double loss_before = state.loss_sum;
-    const int64_t images_before = state.images;
-    const Result<bool> finite = accumulate_or_abandon(run, phase, parts, step, plan);
-    if (!finite && finite.error().code == ErrorCode::Cancelled) {
+    const double rate = learning_rate(recipe, steps_before + step_in_epoch, plan.steps) * plan.plateau;
+    StepUnderWay now{run.steps_done + 1, rate};
+    const Status queued = accumulate_or_abandon(run, phase, parts, step, plan, room, now);
+    if (!queued && queued.error().code == ErrorCode::Cancelled) {
       going = Going::Signal;
       break;
     }
-    if (!finite) return finite.error();
-    if (!*finite) {
-      run.diverged = not_finite(run, phase, "the loss");
-      return Going::Diverged;
-    }
-    report.learning_rate = learning_rate(recipe, steps_before + step_in_epoch, plan.steps) * plan.plateau;
-    step.apply(report.learning_rate);
-    if (parts.scaler && parts.scaler->has_collapsed()) {
-      run.diverged = not_finite(run, phase, "a gradient, however small the loss is scaled,");
-      return Going::Diverged;
-    }
+    if (!queued) return queued.error();
+    report.learning_rate = rate;
+    under_way.add(std::move(now));
+    if (const auto number = under_way.count()) return diverged("the loss", *number);
+    step.apply(rate);
     ++run.steps_done;
-    if (run.observer.step)
-      run.observer.step(report.learning_rate, (state.loss_sum - loss_before) / static_cast<double>(std::max<int64_t>(
-                                                                                   1, state.images - images_before)));
+    if (parts.scaler && parts.scaler->has_collapsed())
+      return diverged("a gradient, however small the loss is scaled,", run.steps_done);
     average(run, phase, parts, step_in_epoch + 1, plan.steps);
     tell(run, phase, plan);
     going = run.may_go_on();
     const uint32_t interval = run.spec.recipe.checkpoint_interval;
-    if (interval > 0 && going == Going::On && run.steps_done % interval == 0)
+    if (interval > 0 && going == Going::On && run.steps_done % interval == 0) {
+      if (const auto number = under_way.count_all()) return diverged("the loss", *number);
       if (const Status saved = run.save(parts); !saved) return saved.error();
+    }
   }
+  if (const auto number = under_way.count_all()) return diverged("the loss", *number);
   if (parts.head) parts.head->write_to_net();
   report.seconds = run.seconds() - plan.begun;
   note_waiting(run, plan, report.seconds);
@@ -284,7 +332,7 @@ EpochReport without_details(EpochReport report) {
 Result<Going> finish_epoch(RunContext& run, const Phase& phase, PhaseParts& parts, EpochReport report) {
   RunState& state = run.state;
   if (!all_finite(run.tensors)) {
-    run.diverged = not_finite(run, phase, "a weight after the gradient");
+    run.diverged = not_finite(run, phase, "a weight after the gradient", run.steps_done + 1);
     return Going::Diverged;
   }
   Result<ClassificationScores> plain = judge(run, *parts.validation);

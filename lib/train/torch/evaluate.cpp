@@ -5,18 +5,26 @@
 #include <c10/core/InferenceMode.h>
 
 #include <numeric>
+#include <optional>
 
 #include "device/parallel_run.h"
 #include "train/torch/parameters.h"
 #include "train/torch/step.h"
+#include "train/torch/transfer.h"
 
 namespace resnetft {
 namespace {
 
-void add_all(ClassificationMeter& meter, const at::Tensor& logits, const at::Tensor& class_ids) {
-  const at::Tensor confidences = logits.to(at::kCPU, at::kDouble).softmax(1).contiguous();
+// A batch whose logits are on their way.
+struct Judged {
+  HostCopy logits;
+  at::Tensor class_ids;
+};
+
+void add_all(ClassificationMeter& meter, const Judged& batch) {
+  const at::Tensor confidences = batch.logits.value().to(at::kDouble).softmax(1).contiguous();
   const double* row = confidences.const_data_ptr<double>();
-  const int64_t* truth = class_ids.const_data_ptr<int64_t>();
+  const int64_t* truth = batch.class_ids.const_data_ptr<int64_t>();
   const size_t classes = static_cast<size_t>(confidences.size(1));
   for (int64_t i = 0; i < confidences.size(0); ++i, row += classes)
     meter.add(static_cast<size_t>(truth[i]), {row, classes});
@@ -32,14 +40,20 @@ Result<ClassificationScores> evaluate(ResNet& net, BatchSource& source, size_t i
   std::vector<size_t> order(images);
   std::iota(order.begin(), order.end(), size_t{0});
   source.start(std::move(order), 0, 0);
+  std::optional<Judged> before;  // is read once the next batch is queued, so that a GPU has work meanwhile
   for (size_t done = 0;;) {
     Result<std::optional<TrainBatch>> batch = source.next();
     if (!batch) return batch.error();
-    if (!*batch) return meter.value();
+    if (!*batch) {
+      if (before) add_all(meter, *before);
+      return meter.value();
+    }
     const TrainBatch& pictures = **batch;
     if (pictures.class_ids.size(0) > 0) {
       const ParallelRun parallel;
-      add_all(meter, logits_from(net, source.stage(), pictures.input), pictures.class_ids);
+      Judged now{HostCopy(logits_from(net, source.stage(), pictures.input)), pictures.class_ids};
+      if (before) add_all(meter, *before);
+      before = std::move(now);
     }
     done += static_cast<size_t>(pictures.class_ids.size(0));
     if (!pause(done)) return Error{ErrorCode::Cancelled, "evaluation was stopped", ""};

@@ -14,11 +14,10 @@
 
 #include "device/parallel_run.h"
 #include "train/torch/parameters.h"
+#include "train/torch/transfer.h"
 
 namespace resnetft {
 namespace {
-
-constexpr size_t kComputeBatch = 64;
 
 Error no_room(const std::string& folder, size_t bytes, int error_number) {
   return {
@@ -111,38 +110,51 @@ std::vector<int64_t> row_shape(const ResNet& net, Stage stage, int width, int he
   return {output.size(2), output.size(3), output.size(1)};
 }
 
-void keep(const at::Tensor& output, Stage stage, const Batch& batch, FeatureRows& computed) {
-  at::Tensor rows = output.to(at::kCPU, at::kFloat);
-  rows = (stage == Stage::LastStage ? rows.permute({0, 2, 3, 1}) : rows).contiguous();
-  const size_t floats = static_cast<size_t>(rows.numel()) / batch.indexes.size();
-  for (size_t i = 0; i < batch.indexes.size(); ++i) {
-    std::memcpy(computed.store->row(batch.indexes[i]), rows.const_data_ptr<float>() + i * floats,
-                floats * sizeof(float));
-    computed.class_ids[batch.indexes[i]] = batch.class_ids[i];
+// Of a batch, on their way to the host: [N, F], or [N, H, W, C].
+struct Computed {
+  HostCopy rows;
+  TrainBatch batch;
+};
+
+void keep(const Computed& computed, FeatureRows& kept) {
+  const at::Tensor& rows = computed.rows.value();
+  const std::vector<size_t>& indexes = computed.batch.indexes;
+  const size_t floats = static_cast<size_t>(rows.numel()) / indexes.size();
+  const int64_t* class_ids = computed.batch.class_ids.const_data_ptr<int64_t>();
+  for (size_t i = 0; i < indexes.size(); ++i) {
+    std::memcpy(kept.store->row(indexes[i]), rows.const_data_ptr<float>() + i * floats, floats * sizeof(float));
+    kept.class_ids[indexes[i]] = class_ids[i];
   }
 }
 
-Status compute(FeatureRows& computed, const ResNet& net, Stage stage, BatchLoader& loader, const LoaderSpec& spec,
-               CorruptLog& corrupt, const std::function<bool(size_t done)>& pause) {
-  std::vector<size_t> order(spec.dataset->size());
+HostCopy rows_of(const ResNet& net, Stage stage, const at::Tensor& pictures) {
+  const ParallelRun parallel;
+  const at::Tensor output = run_stage(net, stage, pictures);
+  return HostCopy((stage == Stage::LastStage ? output.permute({0, 2, 3, 1}) : output).contiguous());
+}
+
+Status compute(FeatureRows& kept, const ResNet& net, Stage stage, BatchSource& source,
+               const std::function<bool(size_t done)>& pause) {
+  std::vector<size_t> order(kept.class_ids.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  loader.start(std::move(order), 0);
+  source.start(std::move(order), 0, 0);
   const c10::InferenceMode inference;
-  size_t done = 0;
-  while (std::optional<Batch> batch = loader.next()) {
-    if (Status status = corrupt.add(*spec.dataset, batch->corrupt); !status) return status;
-    const int64_t count = static_cast<int64_t>(batch->indexes.size());
-    if (count > 0) {
-      const ParallelRun parallel;
-      const at::Tensor pictures =
-          at::from_blob(batch->pictures.data(), {count, spec.output.crop_height, spec.output.crop_width, 3}, at::kFloat)
-              .permute({0, 3, 1, 2});
-      keep(run_stage(net, stage, pictures.to(device_of(net))), stage, *batch, computed);
+  std::optional<Computed> before;  // is kept once the next batch is queued, so that a GPU has work meanwhile
+  for (size_t done = 0;;) {
+    Result<std::optional<TrainBatch>> batch = source.next();
+    if (!batch) return batch.error();
+    const bool is_over = !*batch;
+    std::optional<Computed> now;
+    if (!is_over && !(*batch)->indexes.empty()) {
+      done += (*batch)->indexes.size();
+      HostCopy rows = rows_of(net, stage, (*batch)->input);
+      now.emplace(std::move(rows), std::move(**batch));
     }
-    done += batch->indexes.size();
+    if (before) keep(*before, kept);
+    before = std::move(now);
+    if (is_over) return Status::success();
     if (!pause(done)) return Error{ErrorCode::Cancelled, "computing features was stopped", ""};
   }
-  return Status::success();
 }
 
 }  // namespace
@@ -170,23 +182,15 @@ size_t stage_floats(const ResNet& net, Stage stage, int width, int height) {
   return floats_of(row_shape(net, stage, width, height));
 }
 
-Result<FeatureRows> compute_features(ResNet& net, Stage stage, const LoaderSpec& loader, const std::string& folder,
-                                     CorruptLog& corrupt, const std::function<bool(size_t done)>& pause) {
-  LoaderSpec spec = loader;
-  spec.augment.reset();
-  spec.fast_decode = false;
-  spec.cache = PixelCache::None;
-  spec.batch_size = std::min(kComputeBatch, loader.batch_size);  // what is asked for fits the memory
-  Result<std::unique_ptr<BatchLoader>> pictures = BatchLoader::create(spec);
-  if (!pictures) return pictures.error();
-  std::vector<int64_t> shape = row_shape(net, stage, spec.output.crop_width, spec.output.crop_height);
-  const size_t count = spec.dataset->size();
+Result<FeatureRows> compute_features(ResNet& net, Stage stage, BatchSource& source, const PreprocessSpec& output,
+                                     size_t count, const std::string& folder,
+                                     const std::function<bool(size_t done)>& pause) {
+  std::vector<int64_t> shape = row_shape(net, stage, output.crop_width, output.crop_height);
   Result<std::unique_ptr<FeatureStore>> store = FeatureStore::create(folder, count, floats_of(shape));
   if (!store) return store.error();
-  FeatureRows computed{std::move(*store), std::move(shape), std::vector<int64_t>(count, kNoRow)};
-  if (const Status status = compute(computed, net, stage, **pictures, spec, corrupt, pause); !status)
-    return status.error();
-  return computed;
+  FeatureRows kept{std::move(*store), std::move(shape), std::vector<int64_t>(count, kNoRow)};
+  if (const Status status = compute(kept, net, stage, source, pause); !status) return status.error();
+  return kept;
 }
 
 }  // namespace resnetft

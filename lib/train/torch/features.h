@@ -47,10 +47,11 @@ std::unique_ptr<BatchSource> row_source(Stage stage, std::unique_ptr<FeatureStor
 // The floats of a picture at that stage (LastStage or Features), for pictures of this size.
 size_t stage_floats(const ResNet& net, Stage stage, int width, int height);
 
-// Runs the frozen part of `net` over all pictures of `loader.dataset`, without augmentation, and keeps what it makes of
-// them; the rows of those that cannot be decoded are zeros. `pause` as in evaluate(). Io; CorruptFile as CorruptLog;
-// Cancelled.
-Result<FeatureRows> compute_features(ResNet& net, Stage stage, const LoaderSpec& loader, const std::string& folder,
-                                     CorruptLog& corrupt, const std::function<bool(size_t done)>& pause);
+// Runs the frozen part of `net` over the first `count` pictures of `source`, which gives them on the net's device as
+// `output` says, and keeps what it makes of them; the rows of those that cannot be decoded are zeros. `pause` as in
+// evaluate(). Io; Cancelled; errors of the source.
+Result<FeatureRows> compute_features(ResNet& net, Stage stage, BatchSource& source, const PreprocessSpec& output,
+                                     size_t count, const std::string& folder,
+                                     const std::function<bool(size_t done)>& pause);
 
 }  // namespace resnetft

@@ -11,6 +11,7 @@
 #include "device/torch/guarded.h"
 #include "device/torch/torch_device.h"
 #include "train/torch/device_source.h"
+#include "train/torch/transfer.h"
 
 namespace resnetft {
 namespace {
@@ -84,15 +85,17 @@ class FrameSource : public BatchSource {
     if (mixes)
       if (const Status status = preprocessor_->mixup(input.mutable_data_ptr<float>(), count, mix.keep); !status)
         return status.error();
-    return std::optional<TrainBatch>(TrainBatch{input.permute({0, 3, 1, 2}), at::tensor(batch->class_ids), mixes});
+    return std::optional<TrainBatch>(TrainBatch{.input = input.permute({0, 3, 1, 2}),
+                                                .class_ids = at::tensor(batch->class_ids),
+                                                .indexes = std::move(batch->indexes),
+                                                .is_mixed = mixes});
   }
 
  private:
   // The allocators keep both copies of the pictures until the work that was queued here is done.
   Status make(const std::vector<DrawnPicture>& pictures, const at::Tensor& input) {
-    const bool pins = device_.is_cuda();
-    const Packed packed = pack(pictures, pins);
-    const at::Tensor there = packed.bytes.to(device_, /*dtype=*/at::kByte, /*non_blocking=*/pins);
+    const Packed packed = pack(pictures, device_.is_cuda());
+    const at::Tensor there = sent_to(device_, packed.bytes);
     for (size_t i = 0; i < pictures.size(); ++i) {
       const at::Tensor target = input.select(0, static_cast<int64_t>(i));
       if (!pictures[i].finished.empty()) {
@@ -104,7 +107,7 @@ class FrameSource : public BatchSource {
       ImageView view = pictures[i].image.view;
       view.planes[0] = there.const_data_ptr<uint8_t>() + packed.places[i];
       view.strides[0] = static_cast<ptrdiff_t>(packed_bytes(view)) / view.height;
-      view.memory = {MemoryKind::Cuda, std::max(0, int{device_.index()}), nullptr};
+      view.memory = {MemoryKind::Cuda, ordinal_of(device_), nullptr};
       const Status status = preprocessor_->run(view, pictures[i].change, target.mutable_data_ptr<float>());
       if (!status) return status;
     }
@@ -196,13 +199,11 @@ Result<std::unique_ptr<BatchSource>> frame_source(const LoaderSpec& asked, const
                                                   MixDrawer mix) {
   const Result<PreprocessSpec> how = asked.augment ? device_spec(*asked.augment, asked.output) : asked.output;
   if (!how) return how.error();
-  const c10::Stream stream = side_stream(device);
-  const Result<void*> cuda_stream = cuda_stream_of(stream);
+  auto stream = std::make_unique<LentStream>(device);
+  const Result<void*> cuda_stream = cuda_stream_of(stream->get());
   if (!cuda_stream) return cuda_stream.error();
-  Result<std::unique_ptr<CudaPreprocessor>> preprocessor = factory({.spec = *how,
-                                                                    .number = NumberType::Float32,
-                                                                    .ordinal = std::max(0, int{device.index()}),
-                                                                    .stream = *cuda_stream});
+  Result<std::unique_ptr<CudaPreprocessor>> preprocessor =
+      factory({.spec = *how, .number = NumberType::Float32, .ordinal = ordinal_of(device), .stream = *cuda_stream});
   if (!preprocessor) return preprocessor.error();
   LoaderSpec spec = asked;
   spec.draw_only = true;
@@ -211,7 +212,7 @@ Result<std::unique_ptr<BatchSource>> frame_source(const LoaderSpec& asked, const
   auto frames = std::make_unique<FrameSource>(spec, device, std::move(*loader), std::move(*preprocessor), corrupt, note,
                                               std::move(mix));
   const auto on_cpu = [asked, device, &corrupt] { return make_on_cpu(asked, device, corrupt); };
-  return ahead_on(stream, std::make_unique<ReplacedSource>(std::move(frames), on_cpu, std::move(note)));
+  return ahead_on(std::move(stream), std::make_unique<ReplacedSource>(std::move(frames), on_cpu, std::move(note)));
 }
 
 }  // namespace resnetft

@@ -20,17 +20,19 @@ LossScaler::LossScaler(const at::Device& device)
 
 at::Tensor LossScaler::scaled(const at::Tensor& loss) const { return loss * scale_; }
 
-bool LossScaler::unscale(std::vector<at::Tensor>& gradients) {
+at::Tensor LossScaler::unscale(std::vector<at::Tensor>& gradients) {
   const c10::NoGradGuard no_grad;
   at::Tensor found_not_finite = at::zeros_like(scale_);
   if (!gradients.empty())
     at::_amp_foreach_non_finite_check_and_unscale_(gradients, found_not_finite,
                                                    scale_.to(at::kDouble).reciprocal().to(at::kFloat));
   at::_amp_update_scale_(scale_, good_steps_, found_not_finite, kGrowth, kBackoff, kGrowthInterval);
-  if (found_not_finite.item<float>() == 0) return true;
-  collapsed_ = scale() < kLeastScale;
-  return false;
+  before_last_ = std::move(last_);
+  last_.emplace(scale_);
+  return found_not_finite;
 }
+
+bool LossScaler::has_collapsed() const { return before_last_ && before_last_->value().item<double>() < kLeastScale; }
 
 double LossScaler::scale() const { return scale_.item<double>(); }
 

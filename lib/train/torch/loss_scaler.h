@@ -5,9 +5,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <vector>
 
 #include "train/torch/named_tensors.h"
+#include "train/torch/transfer.h"
 
 namespace resnetft {
 
@@ -17,22 +19,23 @@ class LossScaler {
   explicit LossScaler(const at::Device& device);
 
   at::Tensor scaled(const at::Tensor& loss) const;
-  // Divides the gradients by the scale. False where one of them is not finite: the step must be left out, and the scale
-  // is halved. After 2,000 steps on end without, it is doubled.
-  bool unscale(std::vector<at::Tensor>& gradients);
+  // Divides the gradients by the scale. Gives float32 [1], beside them: 1 where one of them is not finite, else 0. With
+  // 1 the step must be left out, and the scale was halved. After 2,000 steps on end without, it is doubled.
+  at::Tensor unscale(std::vector<at::Tensor>& gradients);
 
   double scale() const;
-  // Whether it was halved so far down that gradients which are not finite owe it to something else.
-  bool has_collapsed() const { return collapsed_; }
+  // Whether it was halved so far down that gradients which are not finite owe it to something else. On a device this is
+  // known one step later: it waits for no step under way.
+  bool has_collapsed() const;
 
   // What must be kept to go on; restore() takes it back.
   NamedTensors state() const;
   void restore(const NamedTensors& state);
 
  private:
-  at::Tensor scale_;       // float32 [1]
-  at::Tensor good_steps_;  // int32 [1], since the scale last changed
-  bool collapsed_ = false;
+  at::Tensor scale_;                            // float32 [1]
+  at::Tensor good_steps_;                       // int32 [1], since the scale last changed
+  std::optional<HostCopy> last_, before_last_;  // scales after unscale()
 };
 
 }  // namespace resnetft

@@ -18,21 +18,27 @@ NamedTensors clone_all(const NamedTensors& tensors) {
 
 void copy_all(const NamedTensors& src, const NamedTensors& dst) {
   const c10::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : dst) tensor.copy_(src.at(name));
+  std::vector<at::Tensor> from, to;
+  for (const auto& [name, tensor] : dst) {
+    from.push_back(src.at(name));
+    to.push_back(tensor);
+  }
+  if (!to.empty()) at::_foreach_copy_(to, from);
 }
 
 bool all_finite(const NamedTensors& tensors) {
   const c10::NoGradGuard no_grad;
-  // The sum of magnitudes is finite only if every value is; where it overflows, the values are looked at.
-  return std::ranges::all_of(tensors, [](const auto& item) {
-    return at::isfinite(item.second.abs().sum()).template item<bool>() ||
-           at::isfinite(item.second).all().template item<bool>();
-  });
+  // The sum of magnitudes is finite only if every value is; where one overflows, the values are looked at.
+  std::vector<at::Tensor> sums;
+  for (const auto& [name, tensor] : tensors) sums.push_back(tensor.abs().sum());
+  if (sums.empty() || at::isfinite(at::stack(sums)).all().item<bool>()) return true;
+  return std::ranges::all_of(tensors,
+                             [](const auto& item) { return at::isfinite(item.second).all().template item<bool>(); });
 }
 
 NamedTensors on_cpu(const NamedTensors& tensors) {
   NamedTensors moved;
-  for (const auto& [name, tensor] : tensors) moved.emplace(name, tensor.to(at::kCPU));
+  for (const auto& [name, tensor] : tensors) moved.emplace(name, tensor.to(at::kCPU).contiguous());
   return moved;
 }
 

@@ -13,7 +13,7 @@
 
 namespace resnetft {
 
-using NamedTensors = std::map<std::string, at::Tensor>;  // contiguous float32
+using NamedTensors = std::map<std::string, at::Tensor>;  // float32, contiguous on the CPU
 
 NamedTensors clone_all(const NamedTensors& tensors);
 // Copies values from the tensors of the same names.

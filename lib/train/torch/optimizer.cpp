@@ -4,8 +4,6 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
-#include <algorithm>
-
 namespace resnetft {
 namespace {
 
@@ -35,19 +33,20 @@ ParameterOptimizer::ParameterOptimizer(const Recipe& recipe, std::vector<Paramet
   }
 }
 
-void ParameterOptimizer::step(double learning_rate) {
+void ParameterOptimizer::step(double learning_rate, const std::optional<at::Tensor>& skip) {
   const c10::NoGradGuard no_grad;
   steps_.add_(1);
-  for (Group& group : groups_) step_group(group, learning_rate * group.what.rate_share);
+  if (skip) steps_.sub_(*skip);
+  for (Group& group : groups_) step_group(group, learning_rate * group.what.rate_share, skip);
 }
 
-void ParameterOptimizer::step_group(Group& group, double rate) {
+void ParameterOptimizer::step_group(Group& group, double rate, const std::optional<at::Tensor>& skip) {
   std::vector<at::Tensor> parameters, gradients, first, second;
   for (size_t i = 0; i < group.what.parameters.size(); ++i) {
     const at::Tensor& gradient = group.what.parameters[i].grad();
     if (!gradient.defined()) continue;
     parameters.push_back(group.what.parameters[i]);
-    gradients.push_back(gradient.is_contiguous() ? gradient : gradient.contiguous());
+    gradients.push_back(gradient.contiguous(parameters.back().suggest_memory_format()));  // the kernels go by memory
     first.push_back(group.first[i]);
     if (is_adam(kind_)) second.push_back(group.second[i]);
   }
@@ -57,16 +56,17 @@ void ParameterOptimizer::step_group(Group& group, double rate) {
     // flag.
     if (momentum_ == 0) first.clear();  // as the kernel wants it
     at::_fused_sgd_(parameters, gradients, first, group.what.weight_decay, momentum_, rate, /*dampening=*/0,
-                    kind_ == Optimizer::SgdNesterov && momentum_ > 0, /*maximize=*/false, /*is_first_step=*/false);
+                    kind_ == Optimizer::SgdNesterov && momentum_ > 0, /*maximize=*/false, /*is_first_step=*/false,
+                    /*grad_scale=*/{}, skip);
     return;
   }
   const std::vector<at::Tensor> steps(parameters.size(), steps_);
   if (kind_ == Optimizer::Adam)
     at::_fused_adam_(parameters, gradients, first, second, {}, steps, rate, kBeta1, kBeta2, group.what.weight_decay,
-                     kEpsilon, /*amsgrad=*/false, /*maximize=*/false);
+                     kEpsilon, /*amsgrad=*/false, /*maximize=*/false, /*grad_scale=*/{}, skip);
   else
     at::_fused_adamw_(parameters, gradients, first, second, {}, steps, rate, kBeta1, kBeta2, group.what.weight_decay,
-                      kEpsilon, /*amsgrad=*/false, /*maximize=*/false);
+                      kEpsilon, /*amsgrad=*/false, /*maximize=*/false, /*grad_scale=*/{}, skip);
 }
 
 void ParameterOptimizer::zero_gradients() {
@@ -92,14 +92,11 @@ std::map<std::string, at::Tensor> ParameterOptimizer::state() const {
   return tensors;
 }
 
-double clip_gradients(const std::vector<at::Tensor>& gradients, double max_norm) {
+at::Tensor clip_gradients(const std::vector<at::Tensor>& gradients, double max_norm) {
   const c10::NoGradGuard no_grad;
-  if (gradients.empty()) return 0;
-  std::vector<at::Tensor> norms;
-  for (const at::Tensor& gradient : gradients) norms.push_back(at::linalg_vector_norm(gradient));
-  const double norm = at::linalg_vector_norm(at::stack(norms)).item<double>();
-  const double share = std::min(1.0, max_norm / (norm + 1e-6));
-  for (at::Tensor gradient : gradients) gradient.mul_(share);
+  if (gradients.empty()) return at::zeros({});
+  const at::Tensor norm = at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients)));
+  at::_foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp_max(1.0));
   return norm;
 }
 

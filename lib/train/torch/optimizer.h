@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ struct ParameterGroup {
   double weight_decay = 0;
   double rate_share = 1;
   std::vector<std::string> names;
-  std::vector<at::Tensor> parameters;  // contiguous, as their gradients must be
+  std::vector<at::Tensor> parameters;  // contiguous, or channels last
 };
 
 // Throws as LibTorch does. For one thread.
@@ -27,8 +28,9 @@ class ParameterOptimizer {
  public:
   ParameterOptimizer(const Recipe& recipe, std::vector<ParameterGroup> groups);
 
-  // One step with the parameters' gradients; a parameter without one is left as it is.
-  void step(double learning_rate);
+  // One step with the parameters' gradients; a parameter without one is left as it is. `skip`: float32 [1] beside them;
+  // where it is 1 the device leaves the step out, for which nobody waits.
+  void step(double learning_rate, const std::optional<at::Tensor>& skip = {});
   void zero_gradients();
   std::vector<at::Tensor> gradients() const;
 
@@ -38,7 +40,7 @@ class ParameterOptimizer {
 
  private:
   struct Group;
-  void step_group(Group& group, double rate);
+  void step_group(Group& group, double rate, const std::optional<at::Tensor>& skip);
 
   struct Group {
     ParameterGroup what;
@@ -51,7 +53,8 @@ class ParameterOptimizer {
   at::Tensor steps_;  // float32 [1] beside the parameters, as the fused kernels want it; exact up to 2^24
 };
 
-// Scales gradients so that the norm of all of them is at most `max_norm`, as clip_grad_norm_. Returns the norm before.
-double clip_gradients(const std::vector<at::Tensor>& gradients, double max_norm);
+// Scales gradients so that the norm of all of them is at most `max_norm`, as clip_grad_norm_. Returns the norm before,
+// a scalar beside them.
+at::Tensor clip_gradients(const std::vector<at::Tensor>& gradients, double max_norm);
 
 }  // namespace resnetft

@@ -87,6 +87,13 @@ std::vector<ParameterGroup> parameter_groups(const ResNet& net, const Recipe& re
   return list;
 }
 
+void move_to(const at::Device& device, ResNet& net) {
+  net.to(device);
+  if (device.is_cpu()) return;
+  for (at::Tensor& parameter : net.parameters())
+    if (parameter.dim() == 4) parameter.set_data(parameter.detach().contiguous(at::MemoryFormat::ChannelsLast));
+}
+
 at::Device device_of(const ResNet& net) { return net.named_parameters()[net.head_name() + ".weight"].device(); }
 
 std::map<std::string, at::Tensor> tensors_of(const ResNet& net) {

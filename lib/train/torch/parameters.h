@@ -40,6 +40,10 @@ class EvaluationMode {
 // Bao et al. 2022).
 std::vector<ParameterGroup> parameter_groups(const ResNet& net, const Recipe& recipe);
 
+// Moves the net. On a GPU convolutions want their weights as pictures come, channels last, and would change them at
+// each step.
+void move_to(const at::Device& device, ResNet& net);
+
 // Where the net's numbers are.
 at::Device device_of(const ResNet& net);
 

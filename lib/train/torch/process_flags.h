@@ -4,6 +4,8 @@
 
 #include <c10/core/Device.h>
 
+#include <memory>
+
 #include "train/recipe.h"
 
 namespace resnetft {
@@ -17,15 +19,10 @@ class ProcessFlags {
   ProcessFlags& operator=(const ProcessFlags&) = delete;
 
  private:
-  struct Cudnn {
-    bool deterministic, benchmark, tf32, products_tf32;
-  };
-  static Cudnn cudnn();
-  static void set(const Cudnn& flags);
+  struct CudaFlags;
 
-  bool deterministic_;
-  bool is_cuda_;
-  Cudnn before_ = {};
+  bool deterministic_, only_warns_;
+  std::unique_ptr<const CudaFlags> before_;  // of a GPU
 };
 
 }  // namespace resnetft

@@ -29,6 +29,13 @@
 namespace resnetft {
 namespace {
 
+// LibTorch takes no other values.
+bool has_deterministic_cublas() {
+  const char* config = std::getenv("CUBLAS_WORKSPACE_CONFIG");
+  return config && std::ranges::any_of(std::array{":4096:8", ":16:8"},
+                                       [&](const char* wanted) { return std::strcmp(config, wanted) == 0; });
+}
+
 Status check(const TrainSpec& spec) {
   const auto wrong = [](const char* message, const char* hint) {
     return Error{ErrorCode::InvalidArgument, message, hint};
@@ -46,8 +53,8 @@ Status check(const TrainSpec& spec) {
     return wrong("the recipe still says auto", "call resolve_recipe() first");
   if (recipe.precision == TrainPrecision::Tf32 && !spec.device.cuda)
     return wrong("tf32 is arithmetic of a GPU", "use --precision fp32 on the CPU");
-  if (recipe.deterministic && spec.device.cuda && !std::getenv("CUBLAS_WORKSPACE_CONFIG"))
-    return wrong("deterministic training on a GPU needs CUBLAS_WORKSPACE_CONFIG in the environment",
+  if (recipe.deterministic && spec.device.cuda && !has_deterministic_cublas())
+    return wrong("deterministic training on a GPU needs CUBLAS_WORKSPACE_CONFIG, :4096:8 or :16:8, in the environment",
                  "set it to :4096:8 before the process starts");
   if (spec.train_features.empty()) return Status::success();
   if (spec.train_features.size() != spec.train->size() || spec.validation_features.size() != spec.validation->size())
@@ -141,7 +148,7 @@ class Run {
     Result<StartingNet> start = start_net(run_.spec, note);
     if (!start) return start.error();
     run_.net = start->net;
-    run_.net->to(device_);
+    move_to(device_, *run_.net);
     run_.net->set_pause_hook([this] { run_.pause_point(); });
     run_.card = start->card;
     run_.tensors = tensors_of(*run_.net);
@@ -157,6 +164,8 @@ class Run {
 
   void note_single_last() const {
     const Recipe& recipe = run_.spec.recipe;
+    // Where only the head learns, and with frozen normalisation, running statistics are what normalises any batch.
+    if (recipe.trainable == Trainable::Head || run_.card.normalization != Normalization::Batch) return;
     if (recipe.batch_size > 1 && run_.spec.train->size() % recipe.batch_size == 1)
       run_.note("the last batch of an epoch is a single picture, which is normalised with running statistics");
   }
@@ -299,13 +308,18 @@ class Run {
 
   // Where every label has a row of the base's. With no epochs at all, what the net begins as is the result.
   Result<Going> judge_base(PhaseParts& parts) {
+    const Status judged = until_cancelled([&] { return judge_beginning(parts); });
+    if (judged) return Going::On;
+    if (judged.error().code == ErrorCode::Cancelled) return run_.may_go_on();
+    return judged.error();
+  }
+
+  Status judge_beginning(PhaseParts& parts) {
     const bool is_result = run_.spec.recipe.epochs + run_.spec.recipe.head_epochs == 0;
     const bool is_as_it_came = !differs_from_base();
     std::optional<ClassificationScores> scores;
     if (has_head_) {
-      Result<ClassificationScores> base =
-          until_cancelled([&] { return is_as_it_came ? judge_net(parts) : judge_base_as_it_came(); });
-      if (!base && base.error().code == ErrorCode::Cancelled) return run_.may_go_on();
+      Result<ClassificationScores> base = is_as_it_came ? judge_net(parts) : judge_base_as_it_came();
       if (!base) return base.error();
       EpochReport report;
       report.validation = *base;
@@ -314,16 +328,15 @@ class Run {
       run_.state.history.push_back(without_details(report));
       if (is_as_it_came) scores = std::move(*base);
     }
-    if (!is_result) return Going::On;
+    if (!is_result) return Status::success();
     if (!scores) {
-      Result<ClassificationScores> begun = until_cancelled([&] { return judge_net(parts); });
-      if (!begun && begun.error().code == ErrorCode::Cancelled) return run_.may_go_on();
+      Result<ClassificationScores> begun = judge_net(parts);
       if (!begun) return begun.error();
       scores = std::move(*begun);
     }
     run_.best = clone_all(run_.tensors);
     run_.state.best_scores = std::move(*scores);
-    return Going::On;
+    return Status::success();
   }
 
   // Whether normalisation was converted, or its statistics estimated again.
@@ -342,7 +355,7 @@ class Run {
     spec.card.normalization = spec.base->card().normalization;
     const Result<StartingNet> base = start_net(spec, [](const std::string&) {});
     if (!base) return base.error();
-    base->net->to(device_);
+    move_to(device_, *base->net);
     base->net->eval();
     const Result<std::unique_ptr<BatchSource>> pictures =
         open_pictures(run_, loader_spec(run_, spec.validation, run_.card.preprocess, std::nullopt));

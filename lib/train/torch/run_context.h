@@ -65,7 +65,7 @@ class RunContext {
   uint64_t steps_done = 0;        // of the optimiser, over the run
   CorruptLog corrupt;
   Work computed;      // of features
-  double waited = 0;  // seconds for batches to learn from
+  double waited = 0;  // seconds that a GPU had no batch to learn from
 
   // Keeps the rate that followed from features.
   void resolve_rate(double rate);

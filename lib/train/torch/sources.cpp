@@ -37,10 +37,15 @@ Stage affordable_stage(RunContext& run, const Recipe& recipe) {
 }
 
 Result<FeatureRows> features_of(RunContext& run, Stage stage, const DatasetPtr& dataset) {
-  const LoaderSpec loader = loader_spec(run, dataset, run.card.preprocess, std::nullopt);
+  constexpr size_t kComputeBatch = 64;
+  LoaderSpec loader = loader_spec(run, dataset, run.card.preprocess, std::nullopt);
+  loader.cache = PixelCache::None;
+  loader.batch_size = std::min(kComputeBatch, loader.batch_size);  // what is asked for fits the memory
+  const Result<std::unique_ptr<BatchSource>> pictures = open_pictures(run, loader);
+  if (!pictures) return pictures.error();
   const double begun = run.seconds();
-  Result<FeatureRows> rows =
-      compute_features(*run.net, stage, loader, run.spec.checkpoint_folder, run.corrupt, [&](size_t done) {
+  Result<FeatureRows> rows = compute_features(
+      *run.net, stage, **pictures, loader.output, dataset->size(), run.spec.checkpoint_folder, [&](size_t done) {
         TrainProgress progress;
         progress.epoch = run.state.epochs;
         progress.epochs = run.spec.recipe.head_epochs + run.spec.recipe.epochs;

@@ -5,7 +5,6 @@
 #include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
 
-#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -37,15 +36,9 @@ class Autocast {
   at::DeviceType device_;
 };
 
-int64_t count_correct(const at::Tensor& logits, const at::Tensor& class_ids) {
-  const at::Tensor rows = logits.detach().to(at::kCPU, at::kFloat).contiguous();
-  const float* row = rows.const_data_ptr<float>();
-  const int64_t* truth = class_ids.const_data_ptr<int64_t>();
-  const int64_t classes = rows.size(1);
-  int64_t correct = 0;
-  for (int64_t i = 0; i < rows.size(0); ++i, row += classes)
-    correct += std::max_element(row, row + classes) - row == truth[i];
-  return correct;
+at::Tensor mean_and_correct(const at::Tensor& loss, const at::Tensor& logits, const at::Tensor& class_ids) {
+  const at::Tensor correct = logits.detach().argmax(1).eq(class_ids).sum();
+  return at::stack({loss.detach().to(at::kDouble), correct.to(at::kDouble)});
 }
 
 void add_gradient(at::Tensor& parameter, const at::Tensor& gradient) {
@@ -60,6 +53,12 @@ void add_gradient(at::Tensor& parameter, const at::Tensor& gradient) {
 at::Tensor logits_from(const ResNet& net, Stage stage, const at::Tensor& input) {
   if (stage == Stage::Pictures) return net.forward(input);
   return net.logits(stage == Stage::LastStage ? net.last_stage(input) : input);
+}
+
+StepSums BatchSums::value() const {
+  if (!coming_) return {};
+  const double* values = coming_->value().const_data_ptr<double>();
+  return {values[0] * static_cast<double>(images_), static_cast<int64_t>(values[1]), images_};
 }
 
 TrainStep::TrainStep(ResNet& net, ParameterOptimizer& optimizer, const Recipe& recipe, LossSpec loss,
@@ -78,7 +77,7 @@ TrainStep::TrainStep(ResNet& net, ParameterOptimizer& optimizer, const Recipe& r
   if (loss_.class_weights.defined()) loss_.class_weights = loss_.class_weights.to(head_bias_.device());
 }
 
-StepSums TrainStep::accumulate(Stage stage, TrainBatch batch, const MixDraw& mix) {
+BatchSums TrainStep::accumulate(Stage stage, TrainBatch batch, const MixDraw& mix) {
   if (batch.class_ids.size(0) == 0) return {};
   const ParallelRun parallel;
   at::Tensor targets = batch.class_ids;
@@ -86,13 +85,13 @@ StepSums TrainStep::accumulate(Stage stage, TrainBatch batch, const MixDraw& mix
     if (!batch.is_mixed) mix_pictures(mix, batch.input);
     targets = mixed_targets(mix, batch.class_ids, classes_);
   }
-  targets = targets.to(batch.input.device());
-  return stage == Stage::Features ? in_closed_form(batch.input, targets, batch.class_ids)
-                                  : by_autograd(stage, batch.input, targets, batch.class_ids);
+  if (stage == Stage::Features) return in_closed_form(batch.input, targets, batch.class_ids);
+  const at::Device device = batch.input.device();
+  return by_autograd(stage, batch.input, sent_to(device, targets), sent_to(device, batch.class_ids));
 }
 
-StepSums TrainStep::by_autograd(Stage stage, const at::Tensor& input, const at::Tensor& targets,
-                                const at::Tensor& class_ids) {
+BatchSums TrainStep::by_autograd(Stage stage, const at::Tensor& input, const at::Tensor& targets,
+                                 const at::Tensor& class_ids) {
   const int64_t count = class_ids.size(0);
   std::optional<EvaluationMode> running_statistics;
   if (count == 1) running_statistics.emplace(net_);
@@ -102,22 +101,24 @@ StepSums TrainStep::by_autograd(Stage stage, const at::Tensor& input, const at::
     logits = logits_from(net_, stage, input);
   }
   const at::Tensor loss = cross_entropy(logits.to(at::kFloat), targets, loss_);
-  const double mean = loss.item<double>();
-  const StepSums sums{mean * static_cast<double>(count), count_correct(logits, class_ids), count};
-  if (!std::isfinite(mean)) return sums;
+  BatchSums sums(mean_and_correct(loss, logits, class_ids), count);
+  if (!loss.is_cpu())
+    note_not_finite(loss);
+  else if (!std::isfinite(sums.value().loss))
+    return sums;
   const at::Tensor total = sums_ ? loss * static_cast<double>(count) : loss;
   (scaler_ ? scaler_->scaled(total) : total).backward();
   images_ += count;
   return sums;
 }
 
-StepSums TrainStep::in_closed_form(const at::Tensor& features, const at::Tensor& targets, const at::Tensor& class_ids) {
+BatchSums TrainStep::in_closed_form(const at::Tensor& features, const at::Tensor& targets,
+                                    const at::Tensor& class_ids) {
   const c10::NoGradGuard no_grad;
   const int64_t count = class_ids.size(0);
   HeadGradients gradients = head_gradients(features, head_weight_, head_bias_, targets, loss_);
-  const double mean = gradients.loss.item<double>();
-  const StepSums sums{mean * static_cast<double>(count), count_correct(gradients.logits, class_ids), count};
-  if (!std::isfinite(mean)) return sums;
+  BatchSums sums(mean_and_correct(gradients.loss, gradients.logits, class_ids), count);
+  if (!std::isfinite(sums.value().loss)) return sums;
   if (sums_) {
     gradients.weight.mul_(static_cast<double>(count));
     gradients.bias.mul_(static_cast<double>(count));
@@ -126,6 +127,11 @@ StepSums TrainStep::in_closed_form(const at::Tensor& features, const at::Tensor&
   add_gradient(head_bias_, gradients.bias);
   images_ += count;
   return sums;
+}
+
+void TrainStep::note_not_finite(const at::Tensor& loss) {
+  const at::Tensor is_so = loss.detach().isfinite().logical_not().to(at::kFloat).reshape({1});
+  not_finite_ = not_finite_ ? at::maximum(*not_finite_, is_so) : is_so;
 }
 
 void TrainStep::apply(double learning_rate) {
@@ -137,17 +143,18 @@ void TrainStep::apply(double learning_rate) {
     images_ = static_cast<int64_t>(gradients.back().item<double>());
     gradients.pop_back();
   }
-  if (images_ > 0 && (!scaler_ || scaler_->unscale(gradients))) {
-    if (sums_)
-      for (at::Tensor& gradient : gradients) gradient.div_(static_cast<double>(images_));
+  if (images_ > 0) {
+    const std::optional<at::Tensor> skip = scaler_ ? scaler_->unscale(gradients) : not_finite_;
+    if (sums_ && !gradients.empty()) at::_foreach_div_(gradients, static_cast<double>(images_));
     if (recipe_.clip_grad_norm > 0) clip_gradients(gradients, recipe_.clip_grad_norm);
-    optimizer_.step(learning_rate);
+    optimizer_.step(learning_rate, skip);
   }
   abandon();
 }
 
 void TrainStep::abandon() {
   optimizer_.zero_gradients();
+  not_finite_.reset();
   images_ = 0;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -13,6 +14,7 @@
 #include "train/torch/mix.h"
 #include "train/torch/optimizer.h"
 #include "train/torch/standardized_head.h"
+#include "train/torch/transfer.h"
 
 namespace resnetft {
 
@@ -29,6 +31,20 @@ struct StepSums {
   int64_t images = 0;
 };
 
+// Of a batch; a device may still be at work on them.
+class BatchSums {
+ public:
+  BatchSums() = default;  // of no picture
+  // `mean_and_correct`: [2], the mean loss and the right answers.
+  BatchSums(const at::Tensor& mean_and_correct, int64_t images) : images_(images), coming_(mean_and_correct) {}
+  // Waits for them, and for nothing that was queued later.
+  StepSums value() const;
+
+ private:
+  int64_t images_ = 0;
+  std::optional<HostCopy> coming_;
+};
+
 // What a step may use besides, borrowed.
 struct StepParts {
   const StandardizedHead* head = nullptr;  // learns on standardised features
@@ -41,9 +57,10 @@ class TrainStep {
   TrainStep(ResNet& net, ParameterOptimizer& optimizer, const Recipe& recipe, LossSpec loss, AllReduce all_reduce = {},
             const StepParts& parts = {});
 
-  // Adds a batch's gradients. Where the loss is not finite, nothing is added and `loss` is what it is. A batch of one
-  // picture is judged by the running statistics: one value has no variance.
-  StepSums accumulate(Stage stage, TrainBatch batch, const MixDraw& mix);
+  // Adds a batch's gradients. Where the loss is not finite, nothing is added and `loss` is what it is; on a device, for
+  // which nobody waits here, apply() leaves the step out. A batch of one picture is judged by the running statistics:
+  // one value has no variance.
+  BatchSums accumulate(Stage stage, TrainBatch batch, const MixDraw& mix);
   // Reduces, divides by the pictures, clips, and lets the optimiser step; with a scaler, only where every gradient is
   // finite.
   void apply(double learning_rate);
@@ -51,8 +68,9 @@ class TrainStep {
   void abandon();
 
  private:
-  StepSums by_autograd(Stage stage, const at::Tensor& input, const at::Tensor& targets, const at::Tensor& class_ids);
-  StepSums in_closed_form(const at::Tensor& features, const at::Tensor& targets, const at::Tensor& class_ids);
+  BatchSums by_autograd(Stage stage, const at::Tensor& input, const at::Tensor& targets, const at::Tensor& class_ids);
+  void note_not_finite(const at::Tensor& loss);
+  BatchSums in_closed_form(const at::Tensor& features, const at::Tensor& targets, const at::Tensor& class_ids);
 
   ResNet& net_;
   ParameterOptimizer& optimizer_;
@@ -62,6 +80,7 @@ class TrainStep {
   LossScaler* scaler_;
   bool sums_;  // gradients are sums over pictures until apply() divides them
   int64_t images_ = 0;
+  std::optional<at::Tensor> not_finite_;  // on a device: float32 [1], whether a loss of this step was so
   int64_t classes_;
   at::Tensor head_weight_, head_bias_;
 };
