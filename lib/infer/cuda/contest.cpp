@@ -16,11 +16,6 @@ constexpr int kRunsInGraph = 8, kRounds = 4;
 
 }  // namespace
 
-Contest::~Contest() {
-  if (start_) cudaEventDestroy(start_);
-  if (end_) cudaEventDestroy(end_);
-}
-
 Status Contest::make_room(const Layer& layer, int batch) {
   const NumberType number = number_of(precision_);
   const auto bytes = [&](const Extent& extent) {
@@ -30,9 +25,12 @@ Status Contest::make_room(const Layer& layer, int batch) {
   if (Status status = src_.reserve(bytes(layer.src_extent)); !status) return status;
   if (Status status = dst_.reserve(bytes(layer.dst_extent)); !status) return status;
   if (Status status = residual_.reserve(layer.residual >= 0 ? bytes(layer.dst_extent) : 0); !status) return status;
-  for (cudaEvent_t* event : {&start_, &end_})
-    if (!*event)
-      if (Status status = cuda_status("making an event on the GPU", cudaEventCreate(event)); !status) return status;
+  for (Event* event : {&start_, &end_})
+    if (!event->get())
+      if (Status status =
+              event->make("making an event on the GPU", [](cudaEvent_t* made) { return cudaEventCreate(made); });
+          !status)
+        return status;
   return Status::success();
 }
 
@@ -64,13 +62,14 @@ Status Contest::make_workspace(std::vector<Entrant>& entrants) {
 
 template <class Queue>
 Result<float> Contest::milliseconds(const Queue& queue) {
-  cudaEventRecord(start_, stream_);
+  constexpr const char* kDoing = "timing a convolution on the GPU";
+  if (Status status = cuda_status(kDoing, cudaEventRecord(start_.get(), stream_)); !status) return status.error();
   if (Status status = queue(); !status) return status.error();
-  cudaEventRecord(end_, stream_);
   float time = 0;
-  cudaError_t code = cudaEventSynchronize(end_);
-  if (code == cudaSuccess) code = cudaEventElapsedTime(&time, start_, end_);
-  if (Status status = cuda_status("timing a convolution on the GPU", code); !status) return status.error();
+  cudaError_t code = cudaEventRecord(end_.get(), stream_);
+  if (code == cudaSuccess) code = cudaEventSynchronize(end_.get());
+  if (code == cudaSuccess) code = cudaEventElapsedTime(&time, start_.get(), end_.get());
+  if (Status status = cuda_status(kDoing, code); !status) return status.error();
   return time;
 }
 

@@ -14,14 +14,12 @@ class Contest {
   // Borrows all but the precision. Work is queued on the stream, which is the handle's.
   Contest(const Cudnn& cudnn, cudnnHandle_t handle, cudaStream_t stream, Precision precision)
       : cudnn_(cudnn), handle_(handle), stream_(stream), precision_(precision) {}
-  ~Contest();
-  Contest(const Contest&) = delete;
-  Contest& operator=(const Contest&) = delete;
 
   // `weights` and `bias` are the GPU's. OutOfMemory; the last way's error where none works.
   Result<Convolution> fastest(const Layer& layer, int batch, const void* weights, const void* bias);
 
  private:
+  using Event = CudaOwned<cudaEvent_t, cudaEventDestroy>;
   struct Entrant {
     Convolution convolution;
     Graph runs;
@@ -41,7 +39,7 @@ class Contest {
   cudaStream_t stream_;
   Precision precision_;
   CudaMemory src_, residual_, dst_, workspace_;
-  cudaEvent_t start_ = nullptr, end_ = nullptr;
+  Event start_, end_;
 };
 
 }  // namespace resnetft::cuda

@@ -23,7 +23,7 @@ class CudaSession : public FrameSession {
 
   ~CudaSession() override {
     const CurrentGpu current(net_.ordinal);
-    cudaStreamSynchronize(stream_.get());
+    settle();
     graphs_.clear();
   }
 
@@ -47,10 +47,14 @@ class CudaSession : public FrameSession {
   std::span<const float> embedding(int index) const override { return {row(index), features_}; }
   std::span<const float> logits(int index) const override { return {row(index) + features_, row_ - features_}; }
 
-  // Straight to where the graph reads it; the graph comes later on the same stream.
+  // Straight to where the graph reads it; the graph comes later on the same stream. After a failure no run waits for
+  // what is queued, but the pictures are the caller's again.
   Status take(int index, const ImageView& image) override {
     if (Status status = check_count(index + 1, "a picture in place " + std::to_string(index)); !status) return status;
-    return preprocessor_->run(image, {}, input_.data() + input_bytes(index));
+    Status status = preprocessor_->run(image, {}, input_.data() + input_bytes(index));
+    const bool was_refused = !status && status.error().code == ErrorCode::InvalidArgument;
+    if (!status && !(was_refused && index == 0)) settle();
+    return status;
   }
 
   // The smallest graph that holds the batch; what stands in the places beyond it is not looked at.
@@ -73,6 +77,12 @@ class CudaSession : public FrameSession {
   const float* row(int index) const { return floats_of(staged_output_) + static_cast<size_t>(index) * row_; }
   size_t input_bytes(int batch) const { return static_cast<size_t>(batch) * picture_ * sizeof(float); }
   size_t output_bytes(int batch) const { return static_cast<size_t>(batch) * row_ * sizeof(float); }
+
+  void settle() {
+    if (!stream_.get()) return;  // null is everybody's stream
+    const CurrentGpu current(net_.ordinal);
+    cudaStreamSynchronize(stream_.get());
+  }
 
   Status check_count(int pictures, const std::string& what) const {
     const int largest = net_.plans.back().list.batch;
@@ -150,7 +160,7 @@ class CudaSession : public FrameSession {
 Error with_batch_that_fits(Error error, const Network& network, NumberType number, int batch, size_t more) {
   if (error.code != ErrorCode::OutOfMemory) return error;
   size_t free = 0, total = 0;
-  if (cudaMemGetInfo(&free, &total) != cudaSuccess) return error;
+  if (!cuda_status("asking for the GPU's memory", cudaMemGetInfo(&free, &total))) return error;
   const auto fits = [&](int smaller) {
     const size_t needed = session_bytes(network, list_steps(network, number, smaller)) + kPreprocessorBytes + more;
     return static_cast<double>(needed) < kUsableShare * static_cast<double>(free);
