@@ -64,7 +64,7 @@ struct TrainSpec {
   std::set<std::string> known_corrupt = {};  // names of pictures that cannot be decoded, as far as somebody has said so
   Device device = {};                        // where the net learns and is judged; choose_training_device() finds one
   // Called on the training thread after every batch and every block of the net, forward and, on the CPU, backward: may
-  // sleep.
+  // sleep. Who gives one does other things meanwhile: on a GPU cuDNN's algorithms are not timed then.
   std::function<void()> pause_point = {};
 };
 

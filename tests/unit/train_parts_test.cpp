@@ -406,9 +406,38 @@ TEST(TrainParts, FlagsOfAGpuComeBackHoweverTheyWereSet) {
   }
   EXPECT_EQ(precisions(), before);
   EXPECT_TRUE(context.deterministicAlgorithmsWarnOnly());
+  // What the CPU was told with them stays told.
+  for (const char* products : {"medium", "high", "highest"}) {
+    context.setFloat32MatmulPrecision(products);
+    const at::Float32MatmulPrecision told = context.float32MatmulPrecision();
+    { const ProcessFlags flags(Recipe(), at::Device(at::kCUDA, 0)); }
+    EXPECT_EQ(context.float32MatmulPrecision(), told) << products;
+  }
+  // Nor does what was told for all operations make fp32 anything else.
+  const at::Float32Precision all = context.float32Precision(at::Float32Backend::GENERIC, at::Float32Op::ALL);
+  context.setFloat32Precision(at::Float32Backend::GENERIC, at::Float32Op::ALL, at::Float32Precision::TF32);
+  {
+    const ProcessFlags flags(Recipe(), at::Device(at::kCUDA, 0));
+    EXPECT_EQ(precisions(), std::vector<at::Float32Precision>(3, at::Float32Precision::IEEE));
+  }
+  context.setFloat32Precision(at::Float32Backend::GENERIC, at::Float32Op::ALL, all);
   context.setDeterministicAlgorithms(false, false);
   context.setFloat32Precision(at::Float32Backend::CUDA, at::Float32Op::CONV, first[0]);
   context.setAllowTF32CuBLAS(false);
+}
+
+TEST(TrainParts, CudnnsAlgorithmsAreTimedWhereNobodyElseRecordsGraphs) {
+  at::Context& context = at::globalContext();
+  const bool before = context.benchmarkCuDNN();
+  {
+    const ProcessFlags flags(Recipe(), at::Device(at::kCUDA, 0));
+    EXPECT_TRUE(context.benchmarkCuDNN());
+  }
+  {
+    const ProcessFlags flags(Recipe(), at::Device(at::kCUDA, 0), Company::Others);
+    EXPECT_FALSE(context.benchmarkCuDNN());
+  }
+  EXPECT_EQ(context.benchmarkCuDNN(), before);
 }
 
 // Two ranks with half a batch each, whose sums are added up, against one rank with all of it.

@@ -33,11 +33,12 @@ Status open_cuda_half(const Device& device) {
                      "run tools/setup.sh --cuda, or use device cpu");
 }
 
-// The process's streams that were given back. Work that is still queued on one comes before what is queued next.
+// The process's streams that were given back. Work that is still queued on one comes before what is queued next. Never
+// destroyed: one may be given back while the process ends.
 class FreeStreams {
  public:
   static FreeStreams& instance() {
-    static FreeStreams streams;
+    static auto& streams = *new FreeStreams;
     return streams;
   }
 

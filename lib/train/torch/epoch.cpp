@@ -119,6 +119,7 @@ Status accumulate_batches(RunContext& run, const Phase& phase, PhaseParts& parts
                      (*batch)->input.size(2));
     if ((*batch)->class_ids.size(0) > 0) under_way.waits.push_back(std::move(wait));
     under_way.batches.push_back(step.accumulate(parts.train->stage(), std::move(**batch), mix));
+    if (plan.device.is_cpu() && !std::isfinite(under_way.batches.back().value().loss)) break;
   }
   state.batches = end;
   return Status::success();
@@ -153,6 +154,7 @@ void average(RunContext& run, const Phase& phase, PhaseParts& parts, uint64_t st
 }
 
 void tell(RunContext& run, const Phase& phase, const EpochPlan& plan) {
+  if (run.state.images == plan.images_before) return;  // the first step is still under way
   TrainProgress progress;
   const double here = run.seconds() - plan.begun;
   const int64_t seen = run.state.images - plan.images_before;
@@ -249,7 +251,7 @@ Result<Going> train_epoch(RunContext& run, const Phase& phase, PhaseParts& parts
     step.apply(rate);
     ++run.steps_done;
     if (parts.scaler && parts.scaler->has_collapsed())
-      return diverged("a gradient, however small the loss is scaled,", run.steps_done);
+      return diverged("a gradient, however small the loss is scaled,", run.steps_done - (plan.device.is_cpu() ? 0 : 1));
     average(run, phase, parts, step_in_epoch + 1, plan.steps);
     tell(run, phase, plan);
     going = run.may_go_on();

@@ -15,10 +15,10 @@
 namespace resnetft {
 namespace {
 
-// A batch whose logits are on their way.
+// A batch whose logits are on their way. Its pictures may go.
 struct Judged {
   HostCopy logits;
-  at::Tensor class_ids;
+  at::Tensor class_ids;  // of its own
 };
 
 void add_all(ClassificationMeter& meter, const Judged& batch) {
@@ -51,7 +51,7 @@ Result<ClassificationScores> evaluate(ResNet& net, BatchSource& source, size_t i
     const TrainBatch& pictures = **batch;
     if (pictures.class_ids.size(0) > 0) {
       const ParallelRun parallel;
-      Judged now{HostCopy(logits_from(net, source.stage(), pictures.input)), pictures.class_ids};
+      Judged now{HostCopy(logits_from(net, source.stage(), pictures.input)), pictures.class_ids.clone()};
       if (before) add_all(meter, *before);
       before = std::move(now);
     }

@@ -110,17 +110,18 @@ std::vector<int64_t> row_shape(const ResNet& net, Stage stage, int width, int he
   return {output.size(2), output.size(3), output.size(1)};
 }
 
-// Of a batch, on their way to the host: [N, F], or [N, H, W, C].
+// Of a batch, on their way to the host: [N, F], or [N, H, W, C]. Its pictures may go.
 struct Computed {
   HostCopy rows;
-  TrainBatch batch;
+  std::vector<size_t> indexes;
+  at::Tensor class_ids;  // of its own
 };
 
 void keep(const Computed& computed, FeatureRows& kept) {
   const at::Tensor& rows = computed.rows.value();
-  const std::vector<size_t>& indexes = computed.batch.indexes;
+  const std::vector<size_t>& indexes = computed.indexes;
   const size_t floats = static_cast<size_t>(rows.numel()) / indexes.size();
-  const int64_t* class_ids = computed.batch.class_ids.const_data_ptr<int64_t>();
+  const int64_t* class_ids = computed.class_ids.const_data_ptr<int64_t>();
   for (size_t i = 0; i < indexes.size(); ++i) {
     std::memcpy(kept.store->row(indexes[i]), rows.const_data_ptr<float>() + i * floats, floats * sizeof(float));
     kept.class_ids[indexes[i]] = class_ids[i];
@@ -148,7 +149,7 @@ Status compute(FeatureRows& kept, const ResNet& net, Stage stage, BatchSource& s
     if (!is_over && !(*batch)->indexes.empty()) {
       done += (*batch)->indexes.size();
       HostCopy rows = rows_of(net, stage, (*batch)->input);
-      now.emplace(std::move(rows), std::move(**batch));
+      now.emplace(std::move(rows), std::move((*batch)->indexes), (*batch)->class_ids.clone());
     }
     if (before) keep(*before, kept);
     before = std::move(now);

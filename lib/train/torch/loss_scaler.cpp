@@ -32,7 +32,10 @@ at::Tensor LossScaler::unscale(std::vector<at::Tensor>& gradients) {
   return found_not_finite;
 }
 
-bool LossScaler::has_collapsed() const { return before_last_ && before_last_->value().item<double>() < kLeastScale; }
+bool LossScaler::has_collapsed() const {
+  const std::optional<HostCopy>& known = scale_.is_cpu() ? last_ : before_last_;
+  return known && known->value().item<double>() < kLeastScale;
+}
 
 double LossScaler::scale() const { return scale_.item<double>(); }
 

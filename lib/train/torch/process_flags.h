@@ -10,10 +10,14 @@
 
 namespace resnetft {
 
-// Sets what the recipe asks for, and puts back what was when it goes.
+// Who else uses the device in this process.
+enum class Company { Nobody, Others };
+
+// Sets what the recipe asks for, and puts back what was when it goes. Beside others cuDNN's algorithms are not timed:
+// LibTorch waits for the whole GPU then, which ends the recording of anybody's CUDA graph.
 class ProcessFlags {
  public:
-  ProcessFlags(const Recipe& recipe, const at::Device& device);
+  ProcessFlags(const Recipe& recipe, const at::Device& device, Company company = Company::Nobody);
   ~ProcessFlags();
   ProcessFlags(const ProcessFlags&) = delete;
   ProcessFlags& operator=(const ProcessFlags&) = delete;

@@ -35,14 +35,15 @@ struct StepSums {
 class BatchSums {
  public:
   BatchSums() = default;  // of no picture
+  explicit BatchSums(const StepSums& ready) : ready_(ready) {}
   // `mean_and_correct`: [2], the mean loss and the right answers.
-  BatchSums(const at::Tensor& mean_and_correct, int64_t images) : images_(images), coming_(mean_and_correct) {}
+  BatchSums(const at::Tensor& mean_and_correct, int64_t images) : ready_{.images = images}, coming_(mean_and_correct) {}
   // Waits for them, and for nothing that was queued later.
   StepSums value() const;
 
  private:
-  int64_t images_ = 0;
-  std::optional<HostCopy> coming_;
+  StepSums ready_;
+  std::optional<HostCopy> coming_;  // what is missing there
 };
 
 // What a step may use besides, borrowed.
