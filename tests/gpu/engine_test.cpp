@@ -155,9 +155,10 @@ class GpuEngine : public ::testing::Test {
 };
 
 TEST_F(GpuEngine, InFp32GivesTheCpusLogits) { expect_the_cpus_logits(Precision::Fp32, 1e-4); }
-// 11 bits of mantissa, as halfs have and tf32's factors, and 8.
+// Halfs have 11 bits of mantissa. So have tf32's factors, which newer tensor cores cut off instead of rounding them:
+// each layer's sums shrink by up to 7e-4. bfloat16 has 8.
 TEST_F(GpuEngine, InFp16GivesTheCpusLogitsAsFarAsHalfsGo) { expect_the_cpus_logits(Precision::Fp16, 1e-2); }
-TEST_F(GpuEngine, InTf32GivesTheCpusLogitsAsFarAsItGoes) { expect_the_cpus_logits(Precision::Tf32, 1e-2); }
+TEST_F(GpuEngine, InTf32GivesTheCpusLogitsAsFarAsItGoes) { expect_the_cpus_logits(Precision::Tf32, 3e-2); }
 TEST_F(GpuEngine, InBf16GivesTheCpusLogitsAsFarAsItGoes) { expect_the_cpus_logits(Precision::Bf16, 8e-2); }
 
 TEST_F(GpuEngine, FindsTheCpusClassesInTheCifarTestSet) {

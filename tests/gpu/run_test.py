@@ -21,7 +21,7 @@ case " $FAILING " in *" $(basename "$0") "*) exit $RESNETFT_REQUIRE_GPU ;; esac
 
 
 class Run(unittest.TestCase):
-    def run_all(self, failing="", required="1"):
+    def run_all(self, failing="", required="1", parts=()):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             (folder / "gst").mkdir()
@@ -38,7 +38,8 @@ class Run(unittest.TestCase):
             environment = dict(os.environ, PATH=f"{folder}/bin:{os.environ['PATH']}", FAILING=failing,
                                RESNETFT_REQUIRE_GPU=required)
             environment.pop("RESNETFT_BUILD", None)
-            done = subprocess.run([folder / "run.sh"], env=environment, stdout=subprocess.PIPE, text=True, timeout=60)
+            done = subprocess.run([folder / "run.sh", *parts], env=environment, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, timeout=60)
             return done.returncode, done.stdout.splitlines()
 
     def ran(self, lines, program):
@@ -53,6 +54,15 @@ class Run(unittest.TestCase):
         tools = [line.split()[2] for line in self.ran(lines, "compute-sanitizer")]
         self.assertEqual(tools, ["memcheck", "racecheck", "initcheck"])
 
+    def test_parts_that_are_named_are_run_alone(self):
+        code, lines = self.run_all(parts=["training", "bench"])
+        self.assertEqual(code, 0)
+        names = [line.split()[0] for line in lines if not line.startswith("run:")]
+        self.assertEqual(names, ["gpu_training_test", "bench.sh"])
+        code, lines = self.run_all(parts=["tests", "speed"])
+        self.assertEqual(code, 2)
+        self.assertIn("there is no part 'speed'", lines[-1])
+
     def test_a_part_that_fails_does_not_hide_the_others(self):
         code, lines = self.run_all("gpu_training_test gstreamer.sh compute-sanitizer")
         self.assertEqual(code, 1)
@@ -66,6 +76,9 @@ class Run(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertEqual([line for line in lines if not line.startswith("run:")], ["gpu_test "])
         self.assertEqual(lines[-1], "run: FAILED: GPU tests")
+        code, lines = self.run_all("gpu_test", parts=["bench"])
+        self.assertEqual(code, 1)
+        self.assertEqual(lines[-1], "run: FAILED: there is no GPU")
 
     def test_without_a_gpu_that_is_not_required_all_tests_are_run_and_nothing_else(self):
         code, lines = self.run_all("gpu_test", required="0")

@@ -254,7 +254,7 @@ class LearnerBeside {
       : thread_([this, device] {
           status_ = guarded("learning beside", [&]() -> Status {
             const Recipe recipe;
-            const ProcessFlags flags(recipe, device);
+            const ProcessFlags flags(recipe, device, Company::Others);
             const BackgroundStream stream(device);
             Learning net({"resnet18", 224, 32, 10}, recipe, device);
             while (!stop_) {

@@ -344,6 +344,11 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   --recordings;
   *graph = reinterpret_cast<cudaGraph_t>(stream_of(stream).recording);  // the graph's only member
   stream_of(stream).recording = nullptr;
+  if (fake_gpu().spoilt_recordings > 0) {
+    --fake_gpu().spoilt_recordings;
+    cudaGraphDestroy(std::exchange(*graph, nullptr));
+    return cudaErrorStreamCaptureInvalidated;
+  }
   return called();
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {

@@ -57,6 +57,7 @@ struct FakeGpu {
   int calls_without_context = 0;  // by a thread that had none
   bool computes = true;           // false: work is queued, and never done
   int failing_call = 0;           // the number of the call that fails; 0: none does
+  int spoilt_recordings = 0;      // that shall end as where another thread waits for the whole GPU
 };
 
 FakeGpu& fake_gpu();  // shared by all threads; set it up before they start

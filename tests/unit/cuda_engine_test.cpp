@@ -260,6 +260,21 @@ TEST_F(CudaEngine, AGpuWithNoRoomAtAllSaysSo) {
   EXPECT_EQ(engine.error().hint, "end other programs on the GPU, or use device cpu");
 }
 
+TEST_F(CudaEngine, ARecordingThatAnotherThreadSpoiltBeginsAnew) {
+  const auto engine = engine_of("resnet20", spec_of(32, 32, 1, Precision::Fp16));
+  fake_gpu().spoilt_recordings = 3;
+  const auto session = engine->create_session();
+  ASSERT_TRUE(session.ok()) << to_string(session.error());
+  EXPECT_EQ(fake_gpu().spoilt_recordings, 0);
+  fill(**session, 0, 1);
+  EXPECT_TRUE((*session)->run(1).ok());
+  // Who spoils them for ever is no reason to hang.
+  fake_gpu().spoilt_recordings = 1000;
+  const auto none = engine->create_session();
+  ASSERT_FALSE(none.ok());
+  EXPECT_NE(none.error().message.find("recording a CUDA graph"), std::string::npos) << none.error().message;
+}
+
 // Each call of CUDA's that an engine, a session and a run make fails in its turn.
 TEST_F(CudaEngine, NoCallThatFailsLeavesAnythingBehindAndItsErrorSaysWhatWasDone) {
   const FloatWeights weights = weights_of("resnet20");

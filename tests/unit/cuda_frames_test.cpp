@@ -221,13 +221,14 @@ TEST_F(CudaFrames, AreTheCallersAgainOnceOneOfTheirBatchIsRefused) {
   const std::shared_ptr<const Engine> engine = try_engine(2).value();
   const PreprocessSpec spec = crop_of();
   const std::unique_ptr<FrameSession> session = frame_session(*engine, spec);
-  Picture picture = random_pictures(1, PixelFormat::Rgb, 50, 40)[0];
-  const std::vector<float> expected = expected_logits(*engine, spec, picture.view);
-  ImageView broken = picture.view;
+  std::vector<Picture> pictures = random_pictures(1, PixelFormat::Rgb, 50, 40);
+  const ImageView& view = pictures[0].view;
+  const std::vector<float> expected = expected_logits(*engine, spec, view);
+  ImageView broken = view;
   broken.width = 0;
-  ASSERT_TRUE(session->take(0, on_gpu(picture.view)).ok());
+  ASSERT_TRUE(session->take(0, on_gpu(view)).ok());
   ASSERT_FALSE(session->take(1, broken).ok());
-  std::ranges::fill(picture.planes[0], uint8_t{0});
+  std::ranges::fill(pictures[0].planes[0], uint8_t{0});
   ASSERT_TRUE(session->run(1).ok());
   EXPECT_EQ(logits_of(*session), expected) << "it was read after the failure";
 }

@@ -29,7 +29,8 @@ class Contest {
   Status make_room(const Layer& layer, int batch);
   Status make_workspace(std::vector<Entrant>& entrants);
   Result<std::vector<Entrant>> entrants(const Layer& layer, int batch);
-  Status prepare(Entrant& entrant, const Operands& operands);
+  Result<float> try_out(const Entrant& entrant, const Operands& operands);
+  Status record(Entrant& entrant, const Operands& operands);
   Status play(Entrant& entrant);
   template <class Queue>
   Result<float> milliseconds(const Queue& queue);
