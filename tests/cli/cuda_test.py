@@ -101,6 +101,13 @@ class Cuda(cli.Case):
         fitting = int(done.stderr.split("a batch of ")[1].split()[0])
         self.run_tool(*arguments, fitting)
 
+    def test_a_gpu_that_has_no_room_at_all_is_not_available(self):
+        self.environment["FAKE_GPU_MEMORY"] = str(100 << 10)
+        arguments = ["predict", "--model-file", self.model(), self.pictures[0]]
+        self.assertIn("device auto is the CPU: batches of ", self.run_tool(*arguments, "--verbose").stderr)
+        done = self.run_tool(*arguments, "--device", "cuda", status=cli.DEVICE)
+        self.assert_error(done, "out of memory", "end other programs on the GPU, or use device cpu")
+
     def test_devices_says_that_the_gpu_runs_inference(self):
         found = self.json_of("devices")
         gpu = {device["name"]: device for device in found["devices"]}["cuda:0"]

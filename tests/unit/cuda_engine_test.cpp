@@ -256,7 +256,7 @@ TEST_F(CudaEngine, AGpuWithNoRoomAtAllSaysSo) {
   const auto engine =
       create_cuda_engine(card_of("resnet20"), weights_of("resnet20"), spec_of(32, 32, 2, Precision::Fp16));
   ASSERT_FALSE(engine.ok());
-  EXPECT_EQ(engine.error().code, ErrorCode::OutOfMemory);
+  EXPECT_EQ(engine.error().code, ErrorCode::DeviceUnavailable);
   EXPECT_EQ(engine.error().hint, "end other programs on the GPU, or use device cpu");
 }
 

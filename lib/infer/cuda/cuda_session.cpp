@@ -168,9 +168,9 @@ Error with_batch_that_fits(Error error, const Network& network, NumberType numbe
   int smaller = batch / 2;
   while (smaller > 0 && !fits(smaller)) smaller /= 2;
   error.message = "batches of " + std::to_string(batch) + ": " + error.message;
-  error.hint = smaller > 0 ? "a batch of " + std::to_string(smaller) + " may fit; or end other programs on the GPU"
-                           : "end other programs on the GPU, or use device cpu";
-  return error;
+  error.hint = "a batch of " + std::to_string(smaller) + " may fit; or end other programs on the GPU";
+  if (smaller > 0) return error;
+  return {ErrorCode::DeviceUnavailable, error.message, "end other programs on the GPU, or use device cpu"};
 }
 
 Result<std::unique_ptr<FrameSession>> create_cuda_session(std::shared_ptr<const Engine> engine, const PreparedNet& net,
