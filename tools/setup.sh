@@ -11,7 +11,7 @@ usage() {
 usage: tools/setup.sh [--no-packages] [--cuda | --no-cuda] [--help]
   --no-packages  leave Debian packages alone; fetch LibTorch and oneDNN only
   --cuda         fetch what LibTorch's CUDA half needs too (2 GB); inference on CUDA opens cuDNN, which is among it;
-                 the default where there is a GPU with NVIDIA's driver
+                 the default where there is a GPU with NVIDIA's driver, where it goes on without if that fails
   --no-cuda      leave it out there, too
 EOF
 }
@@ -20,7 +20,7 @@ fail() { printf 'setup: error: %s\n' "$1" >&2; [ $# -lt 2 ] || printf 'setup: %s
 
 want_packages=yes
 want_cuda=no
-if compgen -G '/dev/nvidia[0-9]*' >/dev/null; then want_cuda=yes; fi
+if compgen -G '/dev/nvidia[0-9]*' >/dev/null; then want_cuda=found; fi
 for argument in "$@"; do
   case $argument in
     --no-packages) want_packages=no ;;
@@ -133,11 +133,17 @@ if ! up_to_date subprojects/libtorch; then
   unpack_into subprojects/libtorch unpack_torch
 fi
 
-if [ "$want_cuda" = yes ] && ! sha256sum --check --status subprojects/libtorch/.wheels-cuda.sha256 2>/dev/null; then
+bring_cuda() {
   rm -rf subprojects/.wheels
   fetch tools/wheels-cuda.txt "the libraries of LibTorch's CUDA half (2 GB)"
   say "unpacking them"
   unpack_cuda || fail "unpacking into subprojects/libtorch failed" "free some disk space (5 GB), then run this script again"
+}
+
+if [ "$want_cuda" != no ] && ! sha256sum --check --status subprojects/libtorch/.wheels-cuda.sha256 2>/dev/null; then
+  # In a shell of its own, which a failure ends.
+  (bring_cuda) || [ "$want_cuda" = found ] || exit 1
+  [ -e subprojects/libtorch/.wheels-cuda.sha256 ] || say "the GPU can be used for inference only, if cuDNN is found"
 fi
 
 if ! pkg-config --exists 'dnnl >= 3.2' 2>/dev/null && ! [ -e /usr/include/oneapi/dnnl/dnnl_version.h ] ||
