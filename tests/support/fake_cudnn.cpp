@@ -311,7 +311,7 @@ template <class Value>
 void give(const std::vector<Value>& values, int64_t wanted, int64_t* count, void* target) {
   *count = static_cast<int64_t>(values.size());
   if (wanted > 0) *count = std::min(*count, wanted);
-  if (wanted > 0) std::memcpy(target, values.data(), static_cast<size_t>(*count) * sizeof(Value));
+  if (wanted > 0) std::copy_n(values.begin(), *count, static_cast<Value*>(target));
 }
 
 }  // namespace
