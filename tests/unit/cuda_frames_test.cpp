@@ -235,9 +235,9 @@ TEST_F(CudaFrames, AreTheCallersAgainOnceOneOfTheirBatchIsRefused) {
 
 TEST_F(CudaFrames, InTheGpusMemoryAreReadWhereTheyLie) {
   const std::shared_ptr<const Engine> engine = try_engine().value();
-  const std::unique_ptr<FrameSession> session = frame_session(*engine, crop_of());
   Random random(54);
   const Picture picture = testing::random_picture(random, PixelFormat::Nv12, 160, 90);
+  const std::unique_ptr<FrameSession> session = frame_session(*engine, crop_of());  // goes first, done with the picture
   ASSERT_TRUE(session->take(0, on_gpu(picture.view)).ok());
   const testing::FakeGpu before = fake_gpu();
   ASSERT_TRUE(session->take(0, on_gpu(picture.view)).ok());
