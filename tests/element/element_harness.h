@@ -165,7 +165,7 @@ class ElementHarness {
     std::erase_if(result, [&](const BusMessage& message) { return message.event != event; });
     return result;
   }
-  // Waits for an element message of that event; none after five seconds. Other messages are dropped.
+  // Waits for an element message of that event; none after 20 s. Other messages are dropped.
   std::optional<BusMessage> wait_for(const std::string& event) {
     const gint64 deadline = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
     while (g_get_monotonic_time() < deadline) {

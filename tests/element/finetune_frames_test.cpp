@@ -28,16 +28,21 @@ void push_at(FinetuneHarness& harness, GstClockTime pts) {
   gst_buffer_unref(out);
 }
 
-// Takes the messages until none comes for a while.
+// What was stored of the frames before, once a frame under a label of its own is stored too: samples keep their order.
+// Ends the event's label.
 std::vector<BusMessage> all_samples(FinetuneHarness& harness) {
+  gst_harness_push_event(harness.get(), label_event("the end"));
+  harness.frame(true);
+  gst_harness_push_event(harness.get(), label_event(nullptr));
   std::vector<BusMessage> stored;
-  for (int quiet = 0; quiet < 30; ++quiet) {
-    g_usleep(10000);
-    for (BusMessage& message : harness.events("sample-stored")) {
-      stored.push_back(std::move(message));
-      quiet = 0;
-    }
-  }
+  const auto ended = [&] {
+    for (BusMessage& message : harness.events("sample-stored")) stored.push_back(std::move(message));
+    return !stored.empty() && text_field(stored.back().fields.get(), "label") == "the end";
+  };
+  if (eventually(ended))
+    stored.pop_back();
+  else
+    ADD_FAILURE() << "the last sample was not stored";
   return stored;
 }
 
@@ -188,6 +193,7 @@ TEST_F(FinetuneFrames, ASecondStreamEndsTheEventsLabelAndKeepsWhatIsStored) {
   gst_harness_push_event(harness.get(), label_event("event"));
   ASSERT_FALSE(harness.samples(3, [&] { harness.frame(true); }).empty());
   all_samples(harness);
+  gst_harness_push_event(harness.get(), label_event("event"));
   const uint64_t before = samples_of(harness.element(), "event");
   restart_stream(harness, "second");
   const std::vector<BusMessage> stored = harness.samples(2, [&] { harness.frame(true); });
@@ -214,7 +220,7 @@ TEST_F(FinetuneFrames, StreamsThatTakeTurnsKeepTheEventsLabelTheIntervalAndTheRi
   EXPECT_EQ(of_stream, (std::map<std::string, int>{{"first", 4}, {"second", 4}}));
   guint count = 0;
   g_signal_emit_by_name(harness.element(), "label-range", "late", guint64{0}, guint64{10 * GST_SECOND}, &count);
-  EXPECT_EQ(count, 9U);  // those, and the second stream's first frame
+  EXPECT_EQ(count, 10U);  // those, the second stream's first frame and its last
 }
 
 TEST_F(FinetuneFrames, AFlushLosesNoStoredSampleAndBeginsAnEpoch) {
@@ -244,6 +250,8 @@ TEST_F(FinetuneFrames, NothingIsCollectedWhilePlayingBackwards) {
   segment.stop = 10 * GST_SECOND;
   gst_harness_push_event(harness.get(), gst_event_new_segment(&segment));
   for (int i = 0; i < 10; ++i) harness.frame(true);
+  gst_segment_init(&segment, GST_FORMAT_TIME);
+  gst_harness_push_event(harness.get(), gst_event_new_segment(&segment));
   EXPECT_TRUE(all_samples(harness).empty());
 }
 
