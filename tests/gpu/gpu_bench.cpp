@@ -106,12 +106,10 @@ Result<std::vector<float>> measure(const Subject& subject) {
 struct NetSubject {
   const char* architecture;
   int batch;
-  int sessions;  // each in a thread: the copies of one run beside the work of another
+  int most_sessions;  // one, then two and so on, each in a thread: the copies of one beside the work of another
 };
-constexpr std::array kNets = {NetSubject{"resnet18", 1, 1},  NetSubject{"resnet18", 64, 1},
-                              NetSubject{"resnet18", 64, 2}, NetSubject{"resnet50", 1, 1},
-                              NetSubject{"resnet50", 64, 1}, NetSubject{"resnet50", 64, 2},
-                              NetSubject{"resnet50", 128, 1}};
+constexpr std::array kNets = {NetSubject{"resnet18", 1, 1}, NetSubject{"resnet18", 64, 2}, NetSubject{"resnet50", 1, 1},
+                              NetSubject{"resnet50", 64, 2}, NetSubject{"resnet50", 128, 1}};
 constexpr double kNetSeconds = 2;
 
 // Runs a second of one session, once `ready` has let all of them begin.
@@ -133,51 +131,51 @@ Result<double> runs_per_second(Session& session, int batch, std::barrier<>& read
 }
 
 // In fp16, 224x224.
-Result<double> images_per_second(const NetSubject& net) {
+Result<std::shared_ptr<const Engine>> make_engine(const NetSubject& net) {
   ModelCard card;
   card.architecture = net.architecture;
   card.num_classes = 1000;
   const EngineSpec spec{.max_batch = net.batch, .precision = Precision::Fp16, .device = {true, 0}};
-  const auto engine =
-      (*cuda_module())->create_engine(card, testing::trained_weights(net.architecture, card.num_classes, 1), spec);
-  if (!engine) return engine.error();
+  return (*cuda_module())->create_engine(card, testing::trained_weights(net.architecture, card.num_classes, 1), spec);
+}
+
+Result<double> images_per_second(const Engine& engine, int batch, int count) {
   std::vector<std::unique_ptr<Session>> sessions;
-  for (int i = 0; i < net.sessions; ++i) {
-    auto session = (*engine)->create_session();
+  for (int i = 0; i < count; ++i) {
+    auto session = engine.create_session();
     if (!session) return session.error();
     sessions.push_back(std::move(*session));
   }
   std::vector<Result<double>> rates(sessions.size(), 0.0);
-  std::barrier<> ready(net.sessions);
+  std::barrier<> ready(count);
   {
     std::vector<std::jthread> threads;
     for (size_t i = 0; i < sessions.size(); ++i)
-      threads.emplace_back([&, i] { rates[i] = runs_per_second(*sessions[i], net.batch, ready); });
+      threads.emplace_back([&, i] { rates[i] = runs_per_second(*sessions[i], batch, ready); });
   }
   double sum = 0;
   for (const Result<double>& rate : rates) {
     if (!rate) return rate.error();
-    sum += *rate * net.batch;
+    sum += *rate * batch;
   }
   return sum;
-}
-
-std::string name_of(const NetSubject& net) {
-  return formatted("%s-fp16-batch-%d", net.architecture, net.batch) +
-         (net.sessions > 1 ? formatted("-sessions-%d", net.sessions) : "");
 }
 
 // What cannot be measured keeps nothing else from being.
 std::string net_lines(bool json) {
   std::string lines;
   for (const NetSubject& net : kNets) {
-    const Result<double> rate = images_per_second(net);
-    if (!rate)
-      std::fprintf(stderr, "gpu_bench: %s was not measured: %s\n", name_of(net).c_str(),
-                   to_string(rate.error()).c_str());
-    if (!rate) continue;
-    lines += formatted(json ? ", {\"what\": \"%s\", \"images-per-second\": %.1f}" : "%s: %.1f images/s\n",
-                       name_of(net).c_str(), *rate);
+    const Result<std::shared_ptr<const Engine>> engine = make_engine(net);
+    for (int sessions = 1; sessions <= net.most_sessions; ++sessions) {
+      const std::string name = formatted("%s-fp16-batch-%d", net.architecture, net.batch) +
+                               (sessions > 1 ? formatted("-sessions-%d", sessions) : "");
+      const Result<double> rate = engine ? images_per_second(**engine, net.batch, sessions) : engine.error();
+      if (rate)
+        lines += formatted(json ? ", {\"what\": \"%s\", \"images-per-second\": %.1f}" : "%s: %.1f images/s\n",
+                           name.c_str(), *rate);
+      else
+        std::fprintf(stderr, "gpu_bench: %s was not measured: %s\n", name.c_str(), to_string(rate.error()).c_str());
+    }
   }
   return lines;
 }

@@ -75,21 +75,19 @@ Result<float> Contest::milliseconds(const Queue& queue) {
   return time;
 }
 
-Result<float> Contest::try_out(const Entrant& entrant, const Operands& operands) {
+// By itself, the second time, since the first loads what is loaded on first use; then recorded, unless it is hopeless.
+Result<float> Contest::try_out(Entrant& entrant, const Operands& operands, float best) {
   const auto run = [&] { return entrant.convolution.run(handle_, stream_, operands); };
   const std::scoped_lock guard(cudnn_mutex());
-  const Result<float> first = milliseconds(run);  // loads what is loaded on first use
-  return first ? milliseconds(run) : first;
-}
-
-Status Contest::record(Entrant& entrant, const Operands& operands) {
-  const auto run = [&] { return entrant.convolution.run(handle_, stream_, operands); };
-  const std::scoped_lock guard(cudnn_mutex());
-  return entrant.runs.record(stream_, [&] {
+  if (const Result<float> first = milliseconds(run); !first) return first;
+  Result<float> time = milliseconds(run);
+  if (!time || *time > kHopeless * best) return time;
+  const Status recorded = entrant.runs.record(stream_, [&] {
     Status status = Status::success();
     for (int i = 0; i < kRunsInGraph && status; ++i) status = run();
     return status;
   });
+  return recorded ? time : recorded.error();
 }
 
 Status Contest::play(Entrant& entrant) {
@@ -110,12 +108,11 @@ Result<Convolution> Contest::fastest(const Layer& layer, int batch, const void* 
   Status last = Status::success();
   float best = std::numeric_limits<float>::max();
   for (Entrant& entrant : *found) {
-    const Result<float> time = try_out(entrant, operands);
-    if (time && *time > kHopeless * best) continue;
-    if (time) best = std::min(best, *time);
-    const Status status = time ? record(entrant, operands) : Status(time.error());
-    if (status) ready.push_back(std::move(entrant));
-    if (!status) last = status;
+    const Result<float> time = try_out(entrant, operands, best);
+    if (!time) last = time.error();
+    if (!time || *time > kHopeless * best) continue;
+    best = std::min(best, *time);
+    ready.push_back(std::move(entrant));
   }
   if (ready.empty()) return last.error();
   for (int round = 0; round < kRounds; ++round)

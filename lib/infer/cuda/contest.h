@@ -29,8 +29,7 @@ class Contest {
   Status make_room(const Layer& layer, int batch);
   Status make_workspace(std::vector<Entrant>& entrants);
   Result<std::vector<Entrant>> entrants(const Layer& layer, int batch);
-  Result<float> try_out(const Entrant& entrant, const Operands& operands);
-  Status record(Entrant& entrant, const Operands& operands);
+  Result<float> try_out(Entrant& entrant, const Operands& operands, float best);
   Status play(Entrant& entrant);
   template <class Queue>
   Result<float> milliseconds(const Queue& queue);
