@@ -72,12 +72,12 @@ struct CandidateRing::State {
   std::atomic<uint64_t> clock_ns = 0;     // time that has passed in all epochs together
   std::atomic<uint64_t> epoch_begin = 1;  // number of the first of the newest epoch
   std::atomic<uint64_t> cleared = 0;      // number of the last that clear() forgot
+  std::atomic<uint64_t> last_number = 0;
 
   // Of the streaming thread.
   Reduction reduction;
   std::list<Slot*> order;             // the one to be used next first
   uint64_t epoch = 0, latest_ns = 0;  // the newest, and its latest running time, of whatever stream
-  uint64_t last_number = 0;
 
   explicit State(const CandidateRingSpec& ring_spec)
       : spec(ring_spec),
@@ -153,11 +153,16 @@ Result<CandidateRing::Put> CandidateRing::put(const ImageView& image, const Samp
 }
 
 std::vector<Candidate> CandidateRing::take_labelled() {
+  // One that comes while the slots are gone through is left for the next time: the one before it may be in a slot that
+  // was passed already.
+  const uint64_t last = state_->last_number;
+  const auto is_due = [&](Slot& slot) {
+    return slot.number <= last && slot.waits.exchange(false, std::memory_order_relaxed);
+  };
   std::vector<Candidate> taken;
   for (Slot& slot : *state_->slots) {
     if (!slot.waits) continue;  // as nearly all: not worth a hold
-    auto lent = state_->lend_if(slot, [](Slot& held) { return held.waits.exchange(false, std::memory_order_relaxed); });
-    if (lent) taken.push_back(std::move(*lent));
+    if (auto lent = state_->lend_if(slot, is_due)) taken.push_back(std::move(*lent));
   }
   return oldest_first(std::move(taken));
 }
@@ -180,7 +185,7 @@ std::optional<Candidate> CandidateRing::find(const SampleKey& key) const {
   return std::nullopt;
 }
 
-void CandidateRing::clear() { state_->cleared = state_->last_number; }
+void CandidateRing::clear() { state_->cleared = state_->last_number.load(); }
 
 uint64_t CandidateRing::without_slot() const { return state_->without_slot; }
 size_t CandidateRing::slots() const { return state_->slots->size(); }

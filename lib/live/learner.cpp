@@ -42,9 +42,9 @@ std::string take_idle_priority() {
 }
 
 // On a busy machine a thread of idle priority would not come to its end in time. Where it may not leave it, it is late.
-void leave_idle_priority(std::thread& thread) {
+void leave_idle_priority(pthread_t thread) {
   const sched_param none{};
-  pthread_setschedparam(thread.native_handle(), SCHED_OTHER, &none);
+  pthread_setschedparam(thread, SCHED_OTHER, &none);
 }
 
 Error wrong(std::string message, std::string hint) {
@@ -172,11 +172,14 @@ Learner::~Learner() {
 void Learner::stop() {
   const Clock::time_point deadline = Clock::now() + kStopWithin;
   state_->shared->stop();
-  if (!state_->shared->silence(deadline)) return;  // from inside the learner, which ends by itself
+  if (!state_->shared->silence(deadline)) {  // an observer calls: the learner ends by itself, after it has returned
+    if (state_->shared->thread == std::this_thread::get_id()) leave_idle_priority(pthread_self());
+    return;
+  }
   const std::scoped_lock guard(state_->stopping);
   if (state_->shared->spec.in_caller) return state_->close();
   if (!thread_.joinable()) return;
-  leave_idle_priority(thread_);
+  leave_idle_priority(thread_.native_handle());
   if (state_->wait_for_end(deadline)) return thread_.join();
   log(LogLevel::Warning, "learner: a run does not end in time; it is waited for before the process ends");
   state_->claim.release();  // the next learner need not wait for it
