@@ -271,7 +271,7 @@ TEST_F(FinetuneFrames, StreamTimeIsGivenWhereTheSourceCanSeekAndNotWhereItIsLive
     GstBus* bus = gst_element_get_bus(pipeline);
     std::optional<BusMessage> stored;
     for (int i = 0; i < 1000 && !stored; ++i) {
-      GstMessage* message = gst_bus_timed_pop_filtered(bus, 20 * GST_SECOND, GST_MESSAGE_ELEMENT);
+      GstMessage* message = gst_bus_timed_pop_filtered(bus, kHangGuard_ns, GST_MESSAGE_ELEMENT);
       ASSERT_NE(message, nullptr);
       BusMessage read = read_message(message);
       gst_message_unref(message);

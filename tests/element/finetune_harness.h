@@ -55,13 +55,6 @@ inline uint64_t samples_of(GstElement* element, const std::string& label) {
   return count;
 }
 
-// Asks every 10 ms, for at most so many seconds.
-inline bool eventually(const std::function<bool()>& condition, int seconds = 30) {
-  const gint64 deadline = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
-  while (!condition() && g_get_monotonic_time() < deadline) g_usleep(10000);
-  return condition();
-}
-
 class FinetuneHarness : public ElementHarness {
  public:
   explicit FinetuneHarness(const Properties& properties, const std::string& caps = rgb_caps(32, 32))
@@ -75,29 +68,31 @@ class FinetuneHarness : public ElementHarness {
   }
   bool frame(bool warm) { return frame(warm_or_cold(warm, random_)); }
 
-  // The next samples that are stored of what `again` pushes, until there are `count`; fewer where that takes more than
-  // 30 s.
+  // The next samples that are stored of what `again` pushes every 10 ms, until there are `count`.
   std::vector<BusMessage> samples(size_t count, const std::function<void()>& again) {
     std::vector<BusMessage> stored;
-    for (int round = 0; round < 3000 && stored.size() < count; ++round) {
+    eventually([&] {
       again();
       g_usleep(10000);
       for (BusMessage& message : events("sample-stored")) stored.push_back(std::move(message));
-    }
+      return stored.size() >= count;
+    });
     return stored;
   }
 
   // Pushes warm and cold frames in turn, named so, until a model is promoted.
   std::optional<BusMessage> teach_until_promoted() {
-    for (int round = 0; round < 3000; ++round) {
-      const bool warm = round / 10 % 2 == 0;
+    std::optional<BusMessage> promoted;
+    eventually([&, round = 0]() mutable {
+      const bool warm = round++ / 10 % 2 == 0;
       set("label", warm ? "warm" : "cold");
       frame(warm);
       g_usleep(10000);
       for (BusMessage& message : messages())
-        if (message.event == "promoted") return std::move(message);
-    }
-    return std::nullopt;
+        if (message.event == "promoted") promoted = std::move(message);
+      return promoted.has_value();
+    });
+    return promoted;
   }
 
   uint64_t next_index() const { return next_; }

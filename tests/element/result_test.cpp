@@ -271,9 +271,9 @@ TEST_F(ResultTest, AtTheEndAMessageTellsTheStats) {
   ElementHarness harness({{"model-file", color_file()}});
   harness.label_of(kRed);
   gst_harness_push_event(harness.get(), gst_event_new_eos());
-  const std::vector<BusMessage> stats = harness.events("stats");
-  ASSERT_EQ(stats.size(), 1U);
-  EXPECT_EQ(uint64_field(stats[0].fields.get(), "inferred"), 1U);
+  const std::vector<BusMessage> stats = harness.events("stats");  // one comes every ten seconds, too
+  ASSERT_FALSE(stats.empty());
+  EXPECT_EQ(uint64_field(stats.back().fields.get(), "inferred"), 1U);
 }
 
 TEST_F(ResultTest, ASampleIsClassifiedInTheCallersThread) {
