@@ -5,7 +5,7 @@
 
 namespace resnetft::testing {
 
-// How long a test waits for what comes at once on an idle machine: a guard against hanging, no check of speed.
+// What has not come by then never comes; a machine may stand still for seconds, and be slow for minutes.
 inline constexpr std::chrono::seconds kHangGuard{300};
 
 }  // namespace resnetft::testing

@@ -12,6 +12,7 @@
 
 #include "tests/support/dataset.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/wait_until.h"
 
 namespace resnetft {
 namespace {
@@ -176,6 +177,7 @@ TEST(BatchLoader, NoMorePicturesAreDecodedAheadThanAFewBatches) {
   const std::unique_ptr<BatchLoader> loader = loader_of(spec_of(data));
   loader->start(shuffled_order(600, 1, 0), 0);
   loader->next();
+  testing::wait_until([&] { return data->gets >= 18; });
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   EXPECT_EQ(data->gets, 18);  // one batch of 6 is out, two wait
 }

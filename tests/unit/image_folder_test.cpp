@@ -11,6 +11,7 @@
 
 #include "data/decode_ahead.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/wait_until.h"
 
 namespace resnetft {
 namespace {
@@ -111,6 +112,7 @@ TEST(DecodeAhead, TakesNoMorePathsThanItMayHoldAhead) {
   DecodeAhead pictures([&]() -> std::optional<std::string> { return std::to_string(taken++); }, 2, 3);
   pictures.next();
   pictures.next();
+  testing::wait_until([&] { return taken >= 5; });
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_EQ(taken, 5);  // two are out, three may wait
 }
