@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/hang_guard.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
 
@@ -149,7 +150,7 @@ TEST(ModelHub, TheLastHolderMayLetGoOnTheLoaderThread) {
     delete last;
     done.set_value();
   });
-  EXPECT_EQ(done.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  EXPECT_EQ(done.get_future().wait_for(testing::kHangGuard), std::future_status::ready);
 }
 
 // Reads the current generation until `stop`, at least kReads times, and times the first kReads.
