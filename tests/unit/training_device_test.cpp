@@ -4,6 +4,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -13,6 +14,7 @@
 #include "tests/support/stand_in_device.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/training.h"
+#include "tests/support/wait_until.h"
 #include "train/checkpoint.h"
 #include "train/torch/named_tensors.h"
 #include "train/torch/parameters.h"
@@ -193,22 +195,32 @@ TEST(TrainingDevice, AStopInsideAStepEndsTheRun) {
   }
 }
 
-// Takes its time to give a picture.
-class SlowDataset : public testing::ForwardingDataset {
+// Keeps its last picture back until a step was told of, and then for a second and as long as all has taken: for a good
+// part of the time, however slow the machine is.
+class LateDataset : public testing::ForwardingDataset {
  public:
-  using ForwardingDataset::ForwardingDataset;
+  LateDataset(DatasetPtr base, const std::atomic<bool>& told) : ForwardingDataset(std::move(base)), told_(told) {}
   Result<DecodedImage> get(size_t index, const ReduceBy& reduce_by) const override {
-    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    if (++gets_ == size() && testing::wait_until([&] { return told_.load(); }))
+      std::this_thread::sleep_for(std::chrono::steady_clock::now() - begin_ + std::chrono::seconds(1));
     return ForwardingDataset::get(index, reduce_by);
   }
+
+ private:
+  const std::atomic<bool>& told_;
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  mutable std::atomic<size_t> gets_ = 0;
 };
 
 TEST(TrainingDevice, ThatItWaitedForPicturesIsSaid) {
   std::vector<std::string> notes;
   TrainObserver observer;
   observer.note = [&](const std::string& sentence) { notes.push_back(sentence); };
-  TrainSpec spec = texture_training({{"epochs", "1"}, {"workers", "1"}}, 48);
-  spec.train = std::make_shared<SlowDataset>(spec.train);
+  // Of the first of four steps, once the second is queued; the third reads the last batch ahead.
+  std::atomic<bool> told = false;
+  observer.step = [&](double, double) { told = true; };
+  TrainSpec spec = texture_training({{"epochs", "1"}, {"workers", "1"}}, 64);
+  spec.train = std::make_shared<LateDataset>(spec.train, told);
   trained_on_stand_in(spec, {}, observer);
   const auto waited = [](const std::string& note) { return note.find("the GPU waited ") != std::string::npos; };
   EXPECT_EQ(std::ranges::count_if(notes, waited), 1);
