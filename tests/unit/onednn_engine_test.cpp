@@ -3,6 +3,7 @@
 #include "infer/onednn/onednn_engine.h"
 
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 
 #include <fstream>
 #include <mutex>
@@ -178,6 +179,7 @@ int64_t resident_bytes() {
 }
 
 TEST(OnednnEngine, RunsTakeNoMoreMemory) {
+  prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);  // else the kernel may make huge pages, 2 MiB each, of what is there
   const EngineSpec spec{.width = 64, .height = 64, .max_batch = 5};
   const std::shared_ptr<const Engine> engine = engine_of("resnet20", spec);
   ASSERT_NE(engine, nullptr);
