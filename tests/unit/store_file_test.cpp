@@ -308,9 +308,11 @@ TEST(StoreFile, InAFolderThatBecameReadOnlyItGoesOnAppending) {
                              .store_frames = true,
                              .reservoir = {.policy = ReplayPolicy::Fifo, .capacity = 5},
                              .holdout = {}};
+  constexpr int kNoWay = 5;
   const pid_t child = fork();
   if (child == 0) {
     if (geteuid() == 0 && setuid(65534) != 0) _exit(2);
+    if (access(folder.file("").c_str(), W_OK | X_OK) != 0) _exit(kNoWay);
     std::string notes;
     Result<StorePtr> store = open_store(spec, notes);
     if (!store.ok() || chmod(spec.location.c_str(), 0555) != 0) _exit(3);
@@ -321,6 +323,7 @@ TEST(StoreFile, InAFolderThatBecameReadOnlyItGoesOnAppending) {
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == kNoWay) GTEST_SKIP() << "a folder above " << folder.file("") << " is closed to nobody";
   ASSERT_EQ(WEXITSTATUS(status), 0);
   ASSERT_EQ(chmod(spec.location.c_str(), 0777), 0);
   std::string notes;
