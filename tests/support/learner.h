@@ -71,7 +71,7 @@ inline std::shared_ptr<const Model> centred_model(unsigned seed, const std::vect
 class Events {
  public:
   Learner::Observer observer() {
-    return [this](const LearnerEvent& event) {
+    return [this, teller = teller_](const LearnerEvent& event) {
       const std::scoped_lock guard(lock_);
       events_.push_back(event);
     };
@@ -87,10 +87,13 @@ class Events {
       if (const Event* const one = std::get_if<Event>(&event)) found.push_back(*one);
     return found;
   }
+  // No learner, and no thread of one that was destroyed, is left to say more.
+  bool are_all() const { return teller_.use_count() == 1; }
 
  private:
   mutable std::mutex lock_;
   std::vector<LearnerEvent> events_;
+  std::shared_ptr<void> teller_ = std::make_shared<int>();
 };
 
 // Judges by everything that is held out, whatever the counts; trains when it is asked to.
