@@ -5,6 +5,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Two runs at once would build in one folder and write one report.
+mkdir -p build
+exec {lock}<build
+if ! flock --nonblock "$lock"; then
+  echo "tests: another run is under way in $PWD/build; waiting for its end"
+  flock "$lock"
+fi
+
 export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}  # else it leaves out what uses a precompiled header
 tools/setup.sh
 # Others than Debian 12's format a few lines otherwise.
