@@ -328,6 +328,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return called();
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  ++fake_gpu().timings;
   *milliseconds = reinterpret_cast<FakeEvent*>(end)->clock - reinterpret_cast<FakeEvent*>(start)->clock;
   return called();
 }

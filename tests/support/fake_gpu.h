@@ -52,6 +52,7 @@ struct FakeGpu {
   int frames = 0;                              // that the frame kernel was launched for
   int copies_to_gpu = 0, copies_from_gpu = 0;  // that were queued
   int copies_between_contexts = 0;
+  int timings = 0;               // of work between two events
   std::vector<size_t> launched;  // for each graph that was launched, how much work it held
   int calls = 0;
   int calls_without_context = 0;  // by a thread that had none

@@ -36,6 +36,12 @@ void* const kFakeCudnn = dlopen(RESNETFT_FAKE_CUDNN, RTLD_NOW | RTLD_LOCAL);
 
 int cudnn_objects() { return reinterpret_cast<int (*)()>(dlsym(kFakeCudnn, "fake_cudnn_objects"))(); }
 
+// The same cuDNN of another version, of whose ways the process remembers none.
+void renew_cudnn() {
+  static int version = 91900;
+  setenv("FAKE_CUDNN_VERSION", std::to_string(++version).c_str(), 1);
+}
+
 ModelCard card_of(std::string_view architecture) {
   ModelCard card;
   card.architecture = architecture;
@@ -63,8 +69,10 @@ class CudaEngine : public ::testing::Test {
   void SetUp() override {
     ASSERT_TRUE(kFakeCudnn) << dlerror();
     fake_gpu() = {};
+    renew_cudnn();
   }
   void TearDown() override {
+    unsetenv("FAKE_CUDNN_VERSION");
     EXPECT_EQ(fake_gpu().objects, 0) << "memory, streams, events or graphs are left";
     EXPECT_EQ(cudnn_objects(), 0) << "handles or descriptors of cuDNN's are left";
   }
@@ -154,6 +162,7 @@ TEST_F(CudaEngine, WhereFusingIsMissingOrSlowerTheRestIsAKernelOfOurs) {
   const size_t work = fake_gpu().launched.back();
   for (const char* fused : {"0", "slow"}) {
     setenv("FAKE_CUDNN_FUSED", fused, 1);
+    renew_cudnn();
     EXPECT_LE(relative_difference(logits_of(Precision::Fp32), floats), 1e-5) << fused;
     EXPECT_LE(relative_difference(logits_of(Precision::Fp16), halfs), 1e-2) << fused;
     unsetenv("FAKE_CUDNN_FUSED");
@@ -185,6 +194,40 @@ TEST_F(CudaEngine, ARunIsOneGraphWithOneCopyEachWayAndTakesNoMemory) {
   ASSERT_EQ(fake_gpu().launched.size(), 6u);
   // Copies, the pictures' numbers, 19 convolutions, 2 shortcuts, pool and head.
   for (const size_t work : fake_gpu().launched) EXPECT_EQ(work, 2u + 1 + 19 + 2 + 2);
+}
+
+TEST_F(CudaEngine, OnlyTheFirstOfItsKindTimesConvolutions) {
+  setenv("FAKE_CUDNN_FUSED", "slow", 1);
+  const auto timings_of = [](int max_batch, Precision precision, std::vector<float>* logits = nullptr) {
+    const int before = fake_gpu().timings;
+    const std::shared_ptr<const Engine> engine = engine_of("resnet20", spec_of(32, 32, max_batch, precision));
+    const int timings = fake_gpu().timings - before;
+    const std::unique_ptr<Session> session = engine->create_session().value();
+    fill(*session, 0, 1);
+    EXPECT_TRUE(session->run(1).ok());
+    if (logits) *logits = copy(session->logits(0));
+    return timings;
+  };
+  std::vector<float> first, second;
+  const int timings = timings_of(1, Precision::Fp16, &first);
+  const size_t work = fake_gpu().launched.back();
+  EXPECT_GT(timings, 0);
+  EXPECT_EQ(timings_of(1, Precision::Fp16, &second), 0);
+  EXPECT_EQ(fake_gpu().launched.back(), work);  // not fused, again
+  EXPECT_EQ(second, first);
+  EXPECT_EQ(timings_of(2, Precision::Fp16), timings) << "of batches of two alone";
+  EXPECT_EQ(timings_of(1, Precision::Bf16), timings);
+  renew_cudnn();
+  EXPECT_EQ(timings_of(1, Precision::Fp16), timings);
+  // Where the way is gone, another one is looked for.
+  setenv("FAKE_CUDNN_FUSED", "0", 1);
+  EXPECT_EQ(timings_of(1, Precision::Fp16), 0) << "alone it still works";
+  unsetenv("FAKE_CUDNN_FUSED");
+  renew_cudnn();
+  timings_of(1, Precision::Fp16);
+  setenv("FAKE_CUDNN_FUSED", "0", 1);
+  EXPECT_GT(timings_of(1, Precision::Fp16), 0);
+  unsetenv("FAKE_CUDNN_FUSED");
 }
 
 TEST_F(CudaEngine, ARunOfABatchThatTheSessionDoesNotTakeIsAnswered) {
@@ -284,6 +327,7 @@ TEST_F(CudaEngine, NoCallThatFailsLeavesAnythingBehindAndItsErrorSaysWhatWasDone
     fake_gpu() = {};
     fake_gpu().computes = false;
     fake_gpu().failing_call = ++number;
+    renew_cudnn();
     Status status = Status::success();
     {
       const auto engine = create_cuda_engine(card_of("resnet20"), weights, spec_of(32, 32, 1, Precision::Fp16));
@@ -493,6 +537,25 @@ TEST_F(RealCudnn, FusesEveryConvolutionOfEveryNetOnEveryGpu) {
             << gpu.name << ", precision " << static_cast<int>(precision) << ", batch " << batch
             << (fused ? ", fused" : ", alone") << (ways.ok() ? "" : ": " + to_string(ways.error()));
       }
+  }
+}
+
+TEST_F(RealCudnn, FindsAWayAgainByItsPlace) {
+  if (cudnn_.GetVersion() < 91100) GTEST_SKIP() << "NOT TESTED: cuDNN before 9.11 needs a GPU to say what it does";
+  const Network network = build_network(*find_architecture("resnet18"), 224, 224, kClasses).value();
+  cuda::Descriptors descriptors(cudnn_);
+  const cuda::TargetGpu target{.handle = nullptr, .properties = properties_of(kGpus[3], descriptors)};
+  for (const bool fused : {false, true}) {
+    const auto ways = cuda::Convolution::ways(cudnn_, target, network.layers[2], Precision::Fp16, 8, fused);
+    ASSERT_TRUE(ways.ok());
+    for (const cuda::Convolution& way : *ways) {
+      const auto again =
+          cuda::Convolution::ways(cudnn_, target, network.layers[2], Precision::Fp16, 8, fused, &way.way());
+      ASSERT_TRUE(again.ok());
+      ASSERT_EQ(again->size(), 1u);
+      EXPECT_EQ(again->front().way(), way.way());
+      EXPECT_EQ(again->front().workspace_bytes(), way.workspace_bytes());
+    }
   }
 }
 

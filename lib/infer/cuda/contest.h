@@ -6,16 +6,18 @@
 #include "device/cuda/cuda_call.h"
 #include "infer/cuda/convolution.h"
 #include "infer/cuda/cuda_graph.h"
+#include "infer/cuda/winners.h"
 
 namespace resnetft::cuda {
 
 class Contest {
  public:
-  // Borrows all but the precision. Work is queued on the stream, which is the handle's.
-  Contest(const Cudnn& cudnn, cudnnHandle_t handle, cudaStream_t stream, Precision precision)
-      : cudnn_(cudnn), handle_(handle), stream_(stream), precision_(precision) {}
+  // Borrows cuDNN, its handle and the stream, which is the handle's, of the GPU `ordinal`. Work is queued there.
+  Contest(const Cudnn& cudnn, cudnnHandle_t handle, cudaStream_t stream, Precision precision, int ordinal)
+      : cudnn_(cudnn), handle_(handle), stream_(stream), precision_(precision), ordinal_(ordinal) {}
 
-  // `weights` and `bias` are the GPU's. OutOfMemory; the last way's error where none works.
+  // Timed unless it is known from an engine before. `weights` and `bias` are the GPU's. OutOfMemory; the last way's
+  // error where none works.
   Result<Convolution> fastest(const Layer& layer, int batch, const void* weights, const void* bias);
 
  private:
@@ -26,6 +28,7 @@ class Contest {
     float shortest;  // of its rounds, in ms
   };
 
+  Result<Convolution> known(const ConvolutionKind& kind, const Layer& layer, int batch);
   Status make_room(const Layer& layer, int batch);
   Status make_workspace(std::vector<Entrant>& entrants);
   Result<std::vector<Entrant>> entrants(const Layer& layer, int batch);
@@ -38,6 +41,7 @@ class Contest {
   cudnnHandle_t handle_;
   cudaStream_t stream_;
   Precision precision_;
+  int ordinal_;
   CudaMemory src_, residual_, dst_, workspace_;
   Event start_, end_;
 };

@@ -188,11 +188,11 @@ bool may_use(Descriptors& descriptors, Descriptor configuration, Precision preci
 
 }  // namespace
 
-Convolution::Convolution(const Cudnn& cudnn, const Layer& layer, Precision precision, int batch, bool fused)
+Convolution::Convolution(const Cudnn& cudnn, const Layer& layer, Precision precision, int batch, const Way& way)
     : cudnn_(&cudnn),
       layer_(layer.weights),
       number_(number_of(precision)),
-      fused_(fused),
+      way_(way),
       adds_(layer.residual >= 0),
       relu_(layer.relu),
       batch_(batch),
@@ -212,7 +212,7 @@ cudnnStatus_t Convolution::plan(const TargetGpu& gpu, Descriptor configuration) 
 }
 
 Result<std::vector<Convolution>> Convolution::ways(const Cudnn& cudnn, const TargetGpu& gpu, const Layer& layer,
-                                                   Precision precision, int batch, bool fused) {
+                                                   Precision precision, int batch, bool fused, const Way* only) {
   const auto asked = std::make_shared<Descriptors>(cudnn);
   const Descriptor graph = Question(*asked, layer, precision, batch).graph(gpu, fused);
   cudnnStatus_t failure = asked->status();
@@ -223,12 +223,13 @@ Result<std::vector<Convolution>> Convolution::ways(const Cudnn& cudnn, const Tar
   std::vector<Convolution> ways;
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
     const auto listed = std::make_shared<Descriptors>(cudnn);
-    for (const Descriptor configuration : configurations(*listed, gpu, graph, mode)) {
-      if (ways.size() == kMostWays || !may_use(*listed, configuration, precision)) continue;
-      Convolution way(cudnn, layer, precision, batch, fused);
+    const std::vector<Descriptor> found = configurations(*listed, gpu, graph, mode);
+    for (size_t i = 0; i < found.size(); ++i) {
+      const Way one = {fused, mode, i};
+      if (ways.size() == kMostWays || (only && one != *only) || !may_use(*listed, found[i], precision)) continue;
+      Convolution way(cudnn, layer, precision, batch, one);
       way.asked_ = {asked, listed};
-      if (note(way.plan(gpu, configuration)) && way.workspace_bytes_ <= kLargestWorkspace)
-        ways.push_back(std::move(way));
+      if (note(way.plan(gpu, found[i])) && way.workspace_bytes_ <= kLargestWorkspace) ways.push_back(std::move(way));
     }
     note(listed->status());
   }
@@ -244,8 +245,8 @@ Status Convolution::run(cudnnHandle_t handle, cudaStream_t stream, const Operand
     ids.push_back(id);
     addresses.push_back(address);
   };
-  if (fused_) add(kBias, operands.bias);
-  if (fused_ && adds_) add(kResidual, operands.residual);
+  if (way_.fused) add(kBias, operands.bias);
+  if (way_.fused && adds_) add(kResidual, operands.residual);
   Descriptors pack(*cudnn_);
   const Descriptor variables = pack.make(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   pack.set_all(variables, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, std::span<const int64_t>(ids));
@@ -256,7 +257,7 @@ Status Convolution::run(cudnnHandle_t handle, cudaStream_t stream, const Operand
   pack.finalize(variables);
   cudnnStatus_t code = pack.status();
   if (code == CUDNN_STATUS_SUCCESS) code = cudnn_->BackendExecute(handle, plan_, variables);
-  if (Status status = cudnn_status(*cudnn_, "layer '" + layer_ + "'", code); !status || fused_) return status;
+  if (Status status = cudnn_status(*cudnn_, "layer '" + layer_ + "'", code); !status || way_.fused) return status;
   return finish(stream, operands);
 }
 

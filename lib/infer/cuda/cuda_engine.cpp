@@ -5,10 +5,10 @@
 #include <map>
 #include <new>
 #include <string>
-#include <tuple>
 
 #include "infer/cuda/contest.h"
 #include "infer/cuda/cuda_session.h"
+#include "infer/cuda/winners.h"
 #include "model/normalization.h"
 
 namespace resnetft {
@@ -67,13 +67,6 @@ std::vector<int> batch_sizes(int largest) {
   return sizes;
 }
 
-// Layers of one shape take the same time.
-using Shape = std::tuple<Extent, Extent, int, int, int, bool, bool>;
-Shape shape_of(const Layer& layer) {
-  return {layer.src_extent, layer.dst_extent, layer.kernel,       layer.stride,
-          layer.groups,     layer.relu,       layer.residual >= 0};
-}
-
 class Builder {
  public:
   Builder(PreparedNet& net, Precision precision) : net_(net), precision_(precision) {}
@@ -82,7 +75,7 @@ class Builder {
     if (Status status = net_.stream.create(); !status) return status;
     if (Status status = upload(weights); !status) return status;
     if (Status status = net_.handle.create(*net_.cudnn, net_.stream.get()); !status) return status;
-    Contest contest(*net_.cudnn, net_.handle.get(), net_.stream.get(), precision_);
+    Contest contest(*net_.cudnn, net_.handle.get(), net_.stream.get(), precision_, net_.ordinal);
     const std::vector<int> sizes = batch_sizes(max_batch);
     for (auto batch = sizes.rbegin(); batch != sizes.rend(); ++batch)  // the largest first: it may not fit
       if (Status status = add_plan(*batch, contest); !status) return status;
