@@ -19,7 +19,7 @@ struct EngineSpec;
 struct FloatTensor;
 struct ModelCard;
 
-inline constexpr unsigned kCudaModuleVersion = 4;
+inline constexpr unsigned kCudaModuleVersion = 5;
 // Compute capability of the oldest GPU that the kernels are built for.
 inline constexpr int kOldestCudaMajor = 7, kOldestCudaMinor = 5;
 

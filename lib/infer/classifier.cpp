@@ -169,7 +169,8 @@ Result<std::unique_ptr<Classifier>> Classifier::create_on(std::shared_ptr<const 
                   .max_batch = std::max(1, options.max_batch),
                   .precision = *precision,
                   .threads = device.cuda ? 1 : options.threads,
-                  .device = device};
+                  .device = device,
+                  .background = device.cuda && options.background};
   if (spec.threads < 1) {
     const Result<int> threads = suitable_threads(snapshot->model().card(), spec.width, spec.height, spec.max_batch);
     if (!threads) return threads.error();

@@ -26,6 +26,7 @@ struct EngineSpec {
   Precision precision = Precision::Fp32;
   int threads = 1;  // what its sessions may use of the CPU
   Device device = {};
+  bool background = false;  // on a GPU, others' work comes before that of its sessions
   auto operator<=>(const EngineSpec&) const = default;
 };
 

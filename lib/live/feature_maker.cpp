@@ -9,6 +9,7 @@ Result<std::unique_ptr<FeatureMaker>> FeatureMaker::create(std::shared_ptr<const
   options.device = device_name(device);
   options.precision = kFeaturePrecision;
   options.threads = static_cast<int>(threads);
+  options.background = true;
   Result<std::unique_ptr<Classifier>> classifier = Classifier::create(std::move(snapshot), options);
   if (!classifier) return classifier.error();
   return std::unique_ptr<FeatureMaker>(new FeatureMaker(std::move(*classifier), std::move(origin)));

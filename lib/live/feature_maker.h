@@ -15,7 +15,7 @@ namespace resnetft {
 // What features are made with, whatever precision the stream is judged with.
 inline constexpr const char* kFeaturePrecision = "fp32";
 
-// For one thread.
+// For one thread. On a GPU, what judges the stream comes first.
 class FeatureMaker {
  public:
   // `origin`: feature_origin() of the model with kFeaturePrecision. Errors as Classifier::create.

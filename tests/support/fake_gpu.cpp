@@ -278,13 +278,17 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, 
 }
 
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
-  *least = 0;
-  *greatest = -5;
+  *least = kFakeLeastPriority;
+  *greatest = kFakeGreatestPriority;
   return called();
 }
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int priority) {
   needs_context();
   if (const cudaError_t code = called()) return code;
+  {
+    const std::scoped_lock guard(lock);
+    fake_gpu().priorities.push_back(priority);
+  }
   *stream = reinterpret_cast<cudaStream_t>(created(new FakeStream{.computes = fake_gpu().computes}));
   return cudaSuccess;
 }

@@ -42,6 +42,8 @@ struct FakeStream {
 inline constexpr int kFakeGpus = 2;
 inline void* fake_primary_context(int ordinal) { return reinterpret_cast<void*>(0x1000 + ordinal); }
 
+inline constexpr int kFakeLeastPriority = 0, kFakeGreatestPriority = -5;  // of streams
+
 // What happened since reset(), and what shall happen.
 struct FakeGpu {
   size_t memory_bytes = size_t{8} << 30;
@@ -49,6 +51,7 @@ struct FakeGpu {
   int objects = 0;         // that live: memory, pinned memory, streams, events, graphs
   int allocations = 0;
   size_t pinned_bytes = 0;                     // that were ever taken
+  std::vector<int> priorities;                 // of the streams that were made
   int frames = 0;                              // that the frame kernel was launched for
   int copies_to_gpu = 0, copies_from_gpu = 0;  // that were queued
   int copies_between_contexts = 0;

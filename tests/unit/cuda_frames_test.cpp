@@ -59,7 +59,7 @@ class CudaFrames : public ::testing::Test {
     EXPECT_EQ(fake_gpu().calls_without_context, 0);
   }
 
-  static Result<std::shared_ptr<const Engine>> try_engine(int max_batch = 1) {
+  static Result<std::shared_ptr<const Engine>> try_engine(int max_batch = 1, bool background = false) {
     ModelCard card;
     card.architecture = "resnet20";
     card.num_classes = kClasses;
@@ -67,7 +67,8 @@ class CudaFrames : public ::testing::Test {
                           .height = kCropHeight,
                           .max_batch = max_batch,
                           .precision = Precision::Fp16,
-                          .device = {true, 0}};
+                          .device = {true, 0},
+                          .background = background};
     return create_cuda_engine(card, testing::trained_weights("resnet20", kClasses, 5), spec);
   }
 
@@ -85,6 +86,17 @@ class CudaFrames : public ::testing::Test {
     return logits_of(*session);
   }
 };
+
+TEST_F(CudaFrames, InTheBackgroundAllStreamsHaveTheLowestPriorityElseTheHighest) {
+  for (const bool background : {false, true}) {
+    fake_gpu() = {};
+    const std::shared_ptr<const Engine> engine = try_engine(1, background).value();
+    frame_session(*engine, crop_of());
+    EXPECT_TRUE(engine->create_session().ok());
+    const int priority = background ? testing::kFakeLeastPriority : testing::kFakeGreatestPriority;
+    EXPECT_EQ(fake_gpu().priorities, std::vector<int>(3, priority)) << background;  // the engine's and the sessions'
+  }
+}
 
 TEST_F(CudaFrames, GiveTheLogitsOfTheCpusPreprocessingToTheBit) {
   const std::shared_ptr<const Engine> engine = try_engine().value();

@@ -81,12 +81,13 @@ Status CudaEvent::record(cudaStream_t stream) {
 }
 Status CudaEvent::wait() const { return cuda_status("waiting for the GPU", cudaEventSynchronize(event_.get())); }
 
-Status CudaStream::create() {
+Status CudaStream::create(bool background) {
   if (borrowed_) return Status::success();
-  return own_.make("making a stream on the GPU", [](cudaStream_t* stream) {
+  return own_.make("making a stream on the GPU", [&](cudaStream_t* stream) {
     int least = 0, greatest = 0;
     const cudaError_t code = cudaDeviceGetStreamPriorityRange(&least, &greatest);
-    return code == cudaSuccess ? cudaStreamCreateWithPriority(stream, cudaStreamNonBlocking, greatest) : code;
+    if (code != cudaSuccess) return code;
+    return cudaStreamCreateWithPriority(stream, cudaStreamNonBlocking, background ? least : greatest);
   });
 }
 

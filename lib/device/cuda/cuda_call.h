@@ -112,14 +112,13 @@ class CudaEvent {
   CudaOwned<cudaEvent_t, cudaEventDestroy> event_;
 };
 
-// A stream of its own that waits for no other, of the highest priority: training beside it has the lowest. Or one that
-// is borrowed.
+// A stream of its own that waits for no other, or one that is borrowed.
 class CudaStream {
  public:
   explicit CudaStream(void* borrowed) : borrowed_(static_cast<cudaStream_t>(borrowed)) {}
 
-  // Where none was borrowed.
-  Status create();
+  // Where none was borrowed: of the highest priority or, in the background, of the lowest.
+  Status create(bool background);
   cudaStream_t get() const { return borrowed_ ? borrowed_ : own_.get(); }
 
  private:

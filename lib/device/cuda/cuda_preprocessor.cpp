@@ -48,7 +48,7 @@ class StreamPreprocessor : public CudaPreprocessor {
   Status start() {
     const CurrentGpu current(options_.ordinal);
     if (!current.status()) return current.status();
-    if (Status status = stream_.create(); !status) return status;
+    if (Status status = stream_.create(/*background=*/false); !status) return status;
     upload_.emplace(options_.ordinal, stream_.get());
     return upload_->start();
   }

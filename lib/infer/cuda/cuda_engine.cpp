@@ -72,7 +72,7 @@ class Builder {
   Builder(PreparedNet& net, Precision precision) : net_(net), precision_(precision) {}
 
   Status build(const FloatWeights& weights, int max_batch) {
-    if (Status status = net_.stream.create(); !status) return status;
+    if (Status status = net_.stream.create(net_.background); !status) return status;
     if (Status status = upload(weights); !status) return status;
     if (Status status = net_.handle.create(*net_.cudnn, net_.stream.get()); !status) return status;
     Contest contest(*net_.cudnn, net_.handle.get(), net_.stream.get(), precision_, net_.ordinal);
@@ -143,6 +143,7 @@ Result<std::shared_ptr<const Engine>> build_engine(const Cudnn& cudnn, Network n
   const auto engine = std::make_shared<CudaEngine>();
   engine->net.cudnn = &cudnn;
   engine->net.ordinal = spec.device.ordinal;
+  engine->net.background = spec.background;
   engine->net.number = number_of(spec.precision);
   engine->net.network = std::move(network);
   size_t weight_bytes = 0;

@@ -31,7 +31,7 @@ class CudaSession : public FrameSession {
   Status start(const PreprocessSpec* preprocess) {
     const CurrentGpu current(net_.ordinal);
     if (!current.status()) return current.status();
-    if (Status status = stream_.create(); !status) return status;
+    if (Status status = stream_.create(net_.background); !status) return status;
     if (preprocess)
       if (Status status = start_preprocessing(*preprocess); !status) return status;
     if (Status status = allocate(); !status) return status;

@@ -23,6 +23,7 @@ struct Plan {
 struct PreparedNet {
   const Cudnn* cudnn = nullptr;
   int ordinal = 0;
+  bool background = false;  // as EngineSpec says
   NumberType number = NumberType::Float16;
   Network network;
   std::vector<LayerOffsets> offsets;
