@@ -3,7 +3,6 @@
 
 #include <c10/util/Exception.h>
 
-#include <algorithm>
 #include <array>
 #include <exception>
 #include <new>
@@ -13,16 +12,33 @@
 namespace resnetft {
 namespace {
 
-Error make_error(ErrorCode code, std::string_view doing, std::string_view reason) {
+constexpr const char* kSmaller = "use a smaller batch, picture or network";
+
+struct Sign {
+  std::string_view text;
+  const char* hint;
+};
+
+// LibTorch's CPU allocator throws a plain c10::Error, known only by its text; so are those of CUDA, cuBLAS and cuDNN. A
+// convolution on a GPU goes through cuDNN's ways, and does not say that each of them lacked memory.
+constexpr std::array kOutOfMemory = {
+    Sign{"DefaultCPUAllocator", kSmaller}, Sign{"out of memory", kSmaller}, Sign{"STATUS_ALLOC_FAILED", kSmaller},
+    Sign{"unable to find an engine", "the GPU's memory may have run out: use a smaller batch, picture or network"}};
+
+Error make_error(ErrorCode code, std::string_view doing, std::string_view reason, const char* hint) {
   const std::string_view line = reason.substr(0, reason.find('\n'));
-  const char* hint = code == ErrorCode::OutOfMemory ? "use a smaller batch, picture or network" : "";
   return {code, std::string(doing) + ": " + std::string(line), hint};
 }
 
-// LibTorch's CPU allocator throws a plain c10::Error, known only by its text; so are those of CUDA, cuBLAS and cuDNN.
-bool is_out_of_memory(std::string_view text) {
-  return std::ranges::any_of(std::array{"DefaultCPUAllocator", "out of memory", "STATUS_ALLOC_FAILED"},
-                             [&](const char* sign) { return text.find(sign) != std::string_view::npos; });
+Error out_of_memory(std::string_view doing, std::string_view reason) {
+  return make_error(ErrorCode::OutOfMemory, doing, reason, kSmaller);
+}
+
+Error error_by_text(std::string_view doing, std::string_view text) {
+  for (const Sign& sign : kOutOfMemory)
+    if (text.find(sign.text) != std::string_view::npos)
+      return make_error(ErrorCode::OutOfMemory, doing, text, sign.hint);
+  return make_error(ErrorCode::Internal, doing, text, "");
 }
 
 }  // namespace
@@ -31,19 +47,17 @@ Error error_of_exception_in_flight(std::string_view doing) {
   try {
     throw;
   } catch (const c10::OutOfMemoryError& error) {
-    return make_error(ErrorCode::OutOfMemory, doing, error.what_without_backtrace());
+    return out_of_memory(doing, error.what_without_backtrace());
   } catch (const c10::Error& error) {
-    const std::string_view text = error.what_without_backtrace();
-    return make_error(is_out_of_memory(text) ? ErrorCode::OutOfMemory : ErrorCode::Internal, doing, text);
+    return error_by_text(doing, error.what_without_backtrace());
   } catch (const std::bad_alloc&) {
-    return make_error(ErrorCode::OutOfMemory, doing, "memory ran out");
+    return out_of_memory(doing, "memory ran out");
   } catch (const std::length_error&) {
-    return make_error(ErrorCode::OutOfMemory, doing, "more memory than there can be");
+    return out_of_memory(doing, "more memory than there can be");
   } catch (const std::exception& error) {
-    const std::string_view text = error.what();
-    return make_error(is_out_of_memory(text) ? ErrorCode::OutOfMemory : ErrorCode::Internal, doing, text);
+    return error_by_text(doing, error.what());
   } catch (...) {
-    return make_error(ErrorCode::Internal, doing, "an exception of unknown kind");
+    return make_error(ErrorCode::Internal, doing, "an exception of unknown kind", "");
   }
 }
 
