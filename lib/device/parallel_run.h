@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A stretch of work on several threads: with the threads that it may use, and waits that suit what else the machine
-// does.
+// A stretch of work on several threads of the CPU: with the threads that it may use, and waits that suit what else the
+// machine does. Around work on a GPU it would take the caller's sleep for being kept from the processor.
 #pragma once
 
 #include <chrono>

@@ -50,7 +50,8 @@ Result<ClassificationScores> evaluate(ResNet& net, BatchSource& source, size_t i
     }
     const TrainBatch& pictures = **batch;
     if (pictures.class_ids.size(0) > 0) {
-      const ParallelRun parallel;
+      std::optional<ParallelRun> parallel;
+      if (pictures.input.is_cpu()) parallel.emplace();
       Judged now{HostCopy(logits_from(net, source.stage(), pictures.input)), pictures.class_ids.clone()};
       if (before) add_all(meter, *before);
       before = std::move(now);

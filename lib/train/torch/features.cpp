@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <numeric>
+#include <optional>
 
 #include "device/parallel_run.h"
 #include "train/torch/parameters.h"
@@ -129,7 +130,8 @@ void keep(const Computed& computed, FeatureRows& kept) {
 }
 
 HostCopy rows_of(const ResNet& net, Stage stage, const at::Tensor& pictures) {
-  const ParallelRun parallel;
+  std::optional<ParallelRun> parallel;
+  if (pictures.is_cpu()) parallel.emplace();
   const at::Tensor output = run_stage(net, stage, pictures);
   return HostCopy((stage == Stage::LastStage ? output.permute({0, 2, 3, 1}) : output).contiguous());
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 #include "device/parallel_run.h"
 #include "device/torch/guarded.h"
@@ -36,10 +37,11 @@ void learn_once(const RunContext& run, const Recipe& recipe, uint32_t count) {
   optimizer.zero_gradients();
 }
 
-bool passes(const std::function<void()>& trial) {
+bool passes(const at::Device& device, const std::function<void()>& trial) {
   return guarded("a trial",
                  [&]() -> Status {
-                   const ParallelRun parallel;
+                   std::optional<ParallelRun> parallel;
+                   if (device.is_cpu()) parallel.emplace();
                    trial();
                    return Status::success();
                  })
@@ -53,7 +55,7 @@ std::string advice_when_out_of_memory(const RunContext& run) {
   const Recipe& recipe = run.spec.recipe;
   const bool on_features = recipe.cache == CacheKind::Features && recipe.trainable == Trainable::Head;
   for (uint32_t batch = recipe.batch_size / 2; batch > 0; batch /= 2) {
-    const bool fits = passes([&] {
+    const bool fits = passes(device_of(*run.net), [&] {
       judge_once(*run.net, batch, run.card.preprocess);
       if (!on_features) learn_once(run, recipe, batch);
     });

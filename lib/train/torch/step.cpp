@@ -97,7 +97,8 @@ TrainStep::TrainStep(ResNet& net, ParameterOptimizer& optimizer, const Recipe& r
 
 BatchSums TrainStep::accumulate(Stage stage, TrainBatch batch, const MixDraw& mix) {
   if (batch.class_ids.size(0) == 0) return {};
-  const ParallelRun parallel;
+  std::optional<ParallelRun> parallel;
+  if (batch.input.is_cpu()) parallel.emplace();
   at::Tensor targets = batch.class_ids;
   if (mix.kind != MixKind::None) {
     if (!batch.is_mixed) mix_pictures(mix, batch.input);
