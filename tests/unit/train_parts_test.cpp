@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 
 #include "tests/support/training_values.h"
 #include "train/torch/ema.h"
@@ -378,6 +380,34 @@ TEST(TrainParts, AStepWithAScalerIsTheStepWithoutAndOneThatOverflowsIsLeftOut) {
   learn(plain_step);
   learn(scaled_step);
   EXPECT_LE(largest_difference(*plain, *scaled), 1e-6);
+}
+
+// What overflows is floats here, which is the same with another scale: the largest that a step bears.
+TEST(TrainParts, ASumOverPicturesBearsTheScaleThatTheirMeanBears) {
+  Recipe recipe;
+  recipe.trainable = Trainable::All;
+  recipe.batch_size = 6;
+  const TrainBatch batch = {rule({6, 3, 32, 32}, 0, 0.1), at::tensor({0, 1, 2, 2, 1, 0}, at::kLong)};
+  const auto largest_scale = [&](uint32_t batches, AllReduce all_reduce) {
+    recipe.grad_accum_steps = batches;
+    const std::shared_ptr<ResNet> net = three_classes(recipe);
+    ParameterOptimizer optimizer(recipe, parameter_groups(*net, recipe));
+    LossScaler scaler(at::kCPU);
+    NamedTensors state = scaler.state();
+    state.at("scale").fill_(std::ldexp(1.0, 127));
+    scaler.restore(state);
+    TrainStep step(*net, optimizer, recipe, {}, std::move(all_reduce), {.scaler = &scaler});
+    for (double tried = 0; tried != scaler.scale();) {
+      tried = scaler.scale();
+      for (uint32_t i = 0; i < batches; ++i) step.accumulate(Stage::Pictures, batch, {});
+      step.apply(0);
+    }
+    return scaler.scale();
+  };
+  const double scale = largest_scale(1, {});
+  EXPECT_LT(scale, std::ldexp(1.0, 127));
+  EXPECT_EQ(largest_scale(1, [](std::span<at::Tensor>) {}), scale);
+  EXPECT_EQ(largest_scale(2, {}), scale);
 }
 
 // An application that sets an operation alone makes the getters of LibTorch's older flags throw.

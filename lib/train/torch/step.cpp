@@ -87,7 +87,8 @@ TrainStep::TrainStep(ResNet& net, ParameterOptimizer& optimizer, const Recipe& r
       loss_(std::move(loss)),
       all_reduce_(std::move(all_reduce)),
       scaler_(parts.scaler),
-      sums_(recipe.grad_accum_steps > 1 || all_reduce_) {
+      sums_(recipe.grad_accum_steps > 1 || all_reduce_),
+      unit_(parts.scaler ? static_cast<double>(recipe.batch_size) * recipe.grad_accum_steps : 1) {
   const auto parameters = net.named_parameters();
   head_weight_ = parts.head ? parts.head->weight() : parameters[net.head_name() + ".weight"];
   head_bias_ = parts.head ? parts.head->bias() : parameters[net.head_name() + ".bias"];
@@ -127,7 +128,7 @@ BatchSums TrainStep::by_autograd(Stage stage, const at::Tensor& input, const at:
     note_not_finite(loss);
   else if (!std::isfinite(sums.value().loss))
     return sums;
-  const at::Tensor total = sums_ ? loss * static_cast<double>(count) : loss;
+  const at::Tensor total = sums_ ? loss * (static_cast<double>(count) / unit_) : loss;
   (scaler_ ? scaler_->scaled(total) : total).backward();
   images_ += count;
   return sums;
@@ -142,8 +143,8 @@ BatchSums TrainStep::in_closed_form(const at::Tensor& features, const at::Tensor
                           count_correct(gradients.logits, class_ids), count});
   if (!std::isfinite(sums.value().loss)) return sums;
   if (sums_) {
-    gradients.weight.mul_(static_cast<double>(count));
-    gradients.bias.mul_(static_cast<double>(count));
+    gradients.weight.mul_(static_cast<double>(count) / unit_);
+    gradients.bias.mul_(static_cast<double>(count) / unit_);
   }
   add_gradient(head_weight_, gradients.weight);
   add_gradient(head_bias_, gradients.bias);
@@ -167,7 +168,7 @@ void TrainStep::apply(double learning_rate) {
   }
   if (images_ > 0) {
     const std::optional<at::Tensor> skip = scaler_ ? scaler_->unscale(gradients) : not_finite_;
-    if (sums_ && !gradients.empty()) at::_foreach_div_(gradients, static_cast<double>(images_));
+    if (sums_ && !gradients.empty()) at::_foreach_div_(gradients, static_cast<double>(images_) / unit_);
     if (recipe_.clip_grad_norm > 0) clip_gradients(gradients, recipe_.clip_grad_norm);
     optimizer_.step(learning_rate, skip);
   }

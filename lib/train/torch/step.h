@@ -79,7 +79,8 @@ class TrainStep {
   LossSpec loss_;
   AllReduce all_reduce_;
   LossScaler* scaler_;
-  bool sums_;  // gradients are sums over pictures until apply() divides them
+  bool sums_;    // gradients are sums over pictures until apply() divides them
+  double unit_;  // that the sums are counted in: a scaled loss must stay the size of a mean, which float16 holds
   int64_t images_ = 0;
   std::optional<at::Tensor> not_finite_;  // on a device: float32 [1], whether a loss of this step was so
   int64_t classes_;
