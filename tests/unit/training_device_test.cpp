@@ -16,6 +16,7 @@
 #include "tests/support/training.h"
 #include "tests/support/wait_until.h"
 #include "train/checkpoint.h"
+#include "train/torch/device_source.h"
 #include "train/torch/named_tensors.h"
 #include "train/torch/parameters.h"
 #include "train/torch/run.h"
@@ -85,6 +86,42 @@ TEST(TrainingDevice, NoStepWaitsForTheDevice) {
     return testing::stand_in_waits() - before;
   };
   EXPECT_EQ(waits_of(32), waits_of(64));
+}
+
+// Three batches, and one that cannot be read.
+class CountedSource : public BatchSource {
+ public:
+  explicit CountedSource(int& reads) : reads_(reads) {}
+  Stage stage() const override { return Stage::Pictures; }
+  void start(std::vector<size_t>, uint32_t, size_t) override {}
+  Result<std::optional<TrainBatch>> next() override {
+    if (++reads_ == 4) return Error{ErrorCode::CorruptFile, "the fourth", ""};
+    return std::optional<TrainBatch>(TrainBatch{at::full({1, 3, 2, 2}, reads_), at::zeros({1}, at::kLong)});
+  }
+
+ private:
+  int& reads_;
+};
+
+TEST(TrainingDevice, ABatchIsGivenBeforeTheNextOneIsRead) {
+  int reads = 0;
+  const std::unique_ptr<BatchSource> source =
+      on_device(std::make_unique<CountedSource>(reads), testing::stand_in_device());
+  source->start({}, 0, 0);
+  for (const int number : {1, 2, 3}) {
+    const Result<std::optional<TrainBatch>> batch = source->next();
+    ASSERT_TRUE(batch.ok() && *batch);
+    EXPECT_EQ((*batch)->input.to(at::kCPU).max().item<int>(), number);
+    EXPECT_EQ(reads, number);
+    source->prefetch();
+    source->prefetch();
+    EXPECT_EQ(reads, number + 1);
+  }
+  const Result<std::optional<TrainBatch>> none = source->next();
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().message, "the fourth");
+  source->start({}, 0, 0);  // forgets the one ahead
+  EXPECT_EQ((*source->next())->input.to(at::kCPU).max().item<int>(), 5);
 }
 
 TEST(TrainingDevice, AStreamIsUsedAgainByTheNextRun) {

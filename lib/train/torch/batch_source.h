@@ -34,6 +34,9 @@ class BatchSource {
   virtual void start(std::vector<size_t> order, uint32_t epoch, size_t first_batch) = 0;
   // None: the epoch is over. CorruptFile as CorruptLog.
   virtual Result<std::optional<TrainBatch>> next() = 0;
+  // For after the work on a batch of a GPU's was queued: may make the next one ready meanwhile. What went wrong is
+  // next()'s.
+  virtual void prefetch() {}
 };
 
 // Pictures from a loader; what cannot be decoded goes to `corrupt`, which outlives the source.

@@ -51,25 +51,21 @@ class AheadSource : public BatchSource {
   }
 
   Result<std::optional<TrainBatch>> next() override {
-    if (!ahead_)
-      if (Status read = read_ahead(); !read) return read.error();
-    std::optional<TrainBatch> batch = std::move(*ahead_);
-    if (!batch) return batch;
-    await(*batch);
-    if (Status read = read_ahead(); !read) return read.error();
+    prefetch();
+    Result<std::optional<TrainBatch>> batch = std::move(*ahead_);
+    ahead_.reset();
+    if (batch && *batch) await(**batch);
     return batch;
   }
 
- private:
-  Status read_ahead() {
+  void prefetch() override {
+    if (ahead_) return;
     const c10::StreamGuard guard(stream_);
-    Result<std::optional<TrainBatch>> batch = source_->next();
-    if (!batch) return batch.error();
-    if (*batch) ready_.record(stream_);
-    ahead_ = std::move(*batch);
-    return Status::success();
+    ahead_ = source_->next();
+    if (*ahead_ && **ahead_) ready_.record(stream_);
   }
 
+ private:
   void await(const TrainBatch& batch) {
     const c10::Stream working = devices_.getStream(stream_.device());
     ready_.block(working);
@@ -80,8 +76,8 @@ class AheadSource : public BatchSource {
   c10::Stream stream_;
   std::unique_ptr<BatchSource> source_;
   c10::impl::VirtualGuardImpl devices_;
-  c10::Event ready_;                                // the batch ahead
-  std::optional<std::optional<TrainBatch>> ahead_;  // none: not read yet; one without a batch: the epoch is over
+  c10::Event ready_;                                        // the batch ahead
+  std::optional<Result<std::optional<TrainBatch>>> ahead_;  // none: not read yet
 };
 
 }  // namespace

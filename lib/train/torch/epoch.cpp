@@ -57,7 +57,7 @@ struct StepUnderWay {
   uint64_t number;  // in the run, from 1
   double learning_rate;
   std::vector<BatchSums> batches = {};
-  std::vector<IdleTime> waits = {};  // for each batch
+  std::vector<IdleTime> waits = {};  // for its batches and, where it had no other work, for the one ahead
 };
 
 // The steps of an epoch that the run's state does not count yet. On a GPU the last one is not asked for until the next
@@ -120,6 +120,10 @@ Status accumulate_batches(RunContext& run, const Phase& phase, PhaseParts& parts
     if ((*batch)->class_ids.size(0) > 0) under_way.waits.push_back(std::move(wait));
     under_way.batches.push_back(step.accumulate(parts.train->stage(), std::move(**batch), mix));
     if (plan.device.is_cpu() && !std::isfinite(under_way.batches.back().value().loss)) break;
+    IdleTime reading(plan.device);
+    parts.train->prefetch();
+    reading.end();
+    under_way.waits.push_back(std::move(reading));
   }
   state.batches = end;
   return Status::success();

@@ -53,6 +53,7 @@ Result<ClassificationScores> evaluate(ResNet& net, BatchSource& source, size_t i
       std::optional<ParallelRun> parallel;
       if (pictures.input.is_cpu()) parallel.emplace();
       Judged now{HostCopy(logits_from(net, source.stage(), pictures.input)), pictures.class_ids.clone()};
+      source.prefetch();
       if (before) add_all(meter, *before);
       before = std::move(now);
     }

@@ -152,6 +152,7 @@ Status compute(FeatureRows& kept, const ResNet& net, Stage stage, BatchSource& s
       done += (*batch)->indexes.size();
       HostCopy rows = rows_of(net, stage, (*batch)->input);
       now.emplace(std::move(rows), std::move((*batch)->indexes), (*batch)->class_ids.clone());
+      source.prefetch();
     }
     if (before) keep(*before, kept);
     before = std::move(now);

@@ -127,6 +127,7 @@ Status adapt_statistics(ResNet& net, BatchSource& source, size_t images) {
     seen += count;
     net.estimate_statistics(static_cast<double>(count) / static_cast<double>(seen));
     net.features((*batch)->input);
+    source.prefetch();
   }
   net.estimate_statistics(0);
   return Status::success();

@@ -42,7 +42,9 @@ void IdleTime::end() {
 
 double IdleTime::seconds() const {
   constexpr double kMilliseconds = 1e-3;
-  return end_ ? begin_->elapsedTime(*end_) * kMilliseconds : 0;
+  if (!end_) return 0;
+  end_->synchronize();
+  return begin_->elapsedTime(*end_) * kMilliseconds;
 }
 
 }  // namespace resnetft

@@ -31,7 +31,7 @@ class IdleTime {
   explicit IdleTime(const at::Device& device);
   // Work comes again.
   void end();
-  // After end(), once the stream has gone past it: as HostCopy::value() of something queued later shows.
+  // After end(). Waits for the stream to come there.
   double seconds() const;
 
  private:
