@@ -33,7 +33,8 @@ constexpr auto kFinishPoll = 20ms;
 constexpr int kLowestPriority = 19;
 constexpr const char* kAddedStream = "added";
 
-// Of the calling thread, and of those that it starts. Empty, or what became of it instead.
+// Of the calling thread, and of those that it starts: LibTorch's for backward passes on a GPU are started before
+// (torch_device()). Empty, or what became of it instead.
 std::string take_idle_priority() {
   const sched_param none{};
   if (sched_setscheduler(0, SCHED_IDLE, &none) == 0) return "";

@@ -5,6 +5,7 @@
 #include <ATen/Context.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
+#include <torch/csrc/autograd/engine.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -75,6 +76,10 @@ Result<at::Device> torch_device(const Device& device) {
   if (!at::hasCUDA())
     return unavailable(device, "LibTorch has worked in this process before its CUDA half was opened",
                        "start the process anew, and let what uses the GPU begin first");
+  // The process's threads for backward passes on GPUs, which else the first such pass starts, with the scheduling of
+  // who calls it: a learner's SCHED_IDLE would be theirs for good, whoever trains, and where a learner must end in
+  // time.
+  torch::autograd::Engine::get_default_engine().initialize_device_threads_pool();
   return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device.ordinal));
 }
 
