@@ -456,6 +456,34 @@ TEST(TrainParts, FlagsOfAGpuComeBackHoweverTheyWereSet) {
   context.setAllowTF32CuBLAS(false);
 }
 
+TEST(TrainParts, RunsSideBySideShareTheFlagsAndTheLastOnePutsThemBack) {
+  at::Context& context = at::globalContext();
+  const at::Device gpu(at::kCUDA, 0);
+  Recipe tf32, deterministic;
+  tf32.precision = TrainPrecision::Tf32;
+  deterministic.deterministic = true;
+  context.setAllowTF32CuDNN(true);
+  const bool benchmark = context.benchmarkCuDNN();
+  std::optional<ProcessFlags> first(std::in_place, Recipe(), gpu),
+      second(std::in_place, Recipe(), gpu, Company::Others);
+  ASSERT_TRUE(first->status().ok() && second->status().ok());
+  EXPECT_FALSE(context.benchmarkCuDNN());
+  for (const Recipe& other : {tf32, deterministic}) {
+    const ProcessFlags refused(other, gpu);
+    ASSERT_FALSE(refused.status().ok());
+    EXPECT_EQ(refused.status().error().code, ErrorCode::Incompatible);
+    EXPECT_NE(refused.status().error().message.find("another run in this process"), std::string::npos);
+  }
+  EXPECT_TRUE(ProcessFlags(Recipe(), at::kCPU).status().ok());
+  first.reset();  // out of order
+  EXPECT_FALSE(context.allowTF32CuDNN());
+  EXPECT_FALSE(context.deterministicAlgorithms());
+  second.reset();
+  EXPECT_TRUE(context.allowTF32CuDNN());
+  EXPECT_EQ(context.benchmarkCuDNN(), benchmark);
+  EXPECT_TRUE(ProcessFlags(tf32, gpu).status().ok());
+}
+
 TEST(TrainParts, CudnnsAlgorithmsAreTimedWhereNobodyElseRecordsGraphs) {
   at::Context& context = at::globalContext();
   const bool before = context.benchmarkCuDNN();

@@ -8,6 +8,7 @@
 #include <torch/version.h>
 
 #include <array>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -78,33 +79,78 @@ class Tf32Flags {
 };
 #endif
 
-}  // namespace
-
-struct ProcessFlags::CudaFlags {
+struct CudaFlags {
   bool deterministic = at::globalContext().deterministicCuDNN();
   bool benchmark = at::globalContext().benchmarkCuDNN();
   Tf32Flags tf32 = {};
 };
 
+// What those that live have asked for, and what was before the first.
+struct Users {
+  std::mutex lock;
+  int count = 0, on_gpu = 0;
+  bool deterministic = false, tf32 = false;
+  bool deterministic_before = false, only_warned_before = false;
+  std::optional<const CudaFlags> gpu_before;
+};
+
+// Never destroyed: a run may still end while the process does.
+Users& users() {
+  static auto& users = *new Users;
+  return users;
+}
+
+Error refused(const char* flag, bool wanted) {
+  const std::string how = wanted ? " and this one is to" : " and this one is not to";
+  return {ErrorCode::Incompatible,
+          std::string("another run in this process ") + (wanted ? "does not compute " : "computes ") + flag + how +
+              ": LibTorch has one setting for both",
+          "let it end first, or give both the same --precision and --deterministic"};
+}
+
+}  // namespace
+
 ProcessFlags::ProcessFlags(const Recipe& recipe, const at::Device& device, Company company)
-    : deterministic_(at::globalContext().deterministicAlgorithms()),
-      only_warns_(at::globalContext().deterministicAlgorithmsWarnOnly()) {
+    : is_on_gpu_(device.is_cuda()) {
+  const bool tf32 = recipe.precision == TrainPrecision::Tf32;
+  const bool times = !recipe.deterministic && company == Company::Nobody;
   at::Context& context = at::globalContext();
-  if (recipe.deterministic) context.setDeterministicAlgorithms(true, /*warn_only=*/false);
-  if (!device.is_cuda()) return;
-  before_ = std::make_unique<const CudaFlags>();
+  Users& all = users();
+  const std::scoped_lock guard(all.lock);
+  if (all.count > 0 && all.deterministic != recipe.deterministic)
+    status_ = refused("deterministically", recipe.deterministic);
+  else if (is_on_gpu_ && all.on_gpu > 0 && all.tf32 != tf32)
+    status_ = refused("in tf32", tf32);
+  if (!status_) return;
+  if (all.count++ == 0) {
+    all.deterministic = recipe.deterministic;
+    all.deterministic_before = context.deterministicAlgorithms();
+    all.only_warned_before = context.deterministicAlgorithmsWarnOnly();
+    if (recipe.deterministic) context.setDeterministicAlgorithms(true, /*warn_only=*/false);
+  }
+  if (!is_on_gpu_) return;
+  if (all.on_gpu++ > 0) {
+    context.setBenchmarkCuDNN(times && context.benchmarkCuDNN());
+    return;
+  }
+  all.tf32 = tf32;
+  all.gpu_before.emplace();
   context.setDeterministicCuDNN(recipe.deterministic);
-  context.setBenchmarkCuDNN(!recipe.deterministic && company == Company::Nobody);
-  before_->tf32.set(recipe.precision == TrainPrecision::Tf32);
+  context.setBenchmarkCuDNN(times);
+  all.gpu_before->tf32.set(tf32);
 }
 
 ProcessFlags::~ProcessFlags() {
+  if (!status_) return;
   at::Context& context = at::globalContext();
-  context.setDeterministicAlgorithms(deterministic_, only_warns_);
-  if (!before_) return;
-  context.setDeterministicCuDNN(before_->deterministic);
-  context.setBenchmarkCuDNN(before_->benchmark);
-  before_->tf32.put_back();
+  Users& all = users();
+  const std::scoped_lock guard(all.lock);
+  if (is_on_gpu_ && --all.on_gpu == 0) {
+    context.setDeterministicCuDNN(all.gpu_before->deterministic);
+    context.setBenchmarkCuDNN(all.gpu_before->benchmark);
+    all.gpu_before->tf32.put_back();
+  }
+  if (--all.count == 0) context.setDeterministicAlgorithms(all.deterministic_before, all.only_warned_before);
 }
 
 }  // namespace resnetft

@@ -449,6 +449,7 @@ Result<TrainOutcome> run_training_on(const at::Device& device, const TrainSpec& 
   return guarded("training", [&]() -> Result<TrainOutcome> {
     if (const Status good = check(spec); !good) return good.error();
     const ProcessFlags flags(spec.recipe, device, spec.pause_point ? Company::Others : Company::Nobody);
+    if (!flags.status()) return flags.status().error();
     const BackgroundStream stream(device);
     Run run(spec, device, observer, preprocessors, std::move(stop));
     Result<TrainOutcome> outcome = guarded("training", [&] { return run.perform(); });
