@@ -45,29 +45,36 @@ class GpuTraining : public ::testing::Test {
     return recipe;
   }
 
-  // Of the steps, on the CPU where `device` says so.
+  // Of the steps, on the CPU where `device` says so. Adam learns at a tenth of the rate.
   static std::vector<double> losses(const TrainedShape& shape, const Recipe& recipe, const at::Device& device,
-                                    int steps) {
+                                    int steps, double rate = kRate) {
     const ProcessFlags flags(recipe, device);
     const BackgroundStream stream(device);
     LearningNet net(shape, recipe, device);
     std::vector<double> list;
-    for (int i = 0; i < steps; ++i) list.push_back(net.learn(recipe.opt == Optimizer::Sgd ? kRate : kRate / 10));
+    for (int i = 0; i < steps; ++i) list.push_back(net.learn(recipe.opt == Optimizer::Sgd ? rate : rate / 10));
     return list;
   }
 
   at::Device gpu_{at::kCPU};
 };
 
+// Rounding grows from step to step, the faster the higher the rate: on the CPU, fp32 is up to 14 % off fp64 in the
+// fourth at kRate, and 6.3e-5 at a hundredth of it. ResNet-50 stays chaotic even so, for its last BatchNorm sees 2x2x8
+// values: only what it gives before any step is compared, where fp32 is 7e-6 off. The limits leave a tenfold.
 TEST_F(GpuTraining, InFp32TheFirstStepsAreTheCpus) {
-  for (const TrainedShape& shape :
-       {TrainedShape{"resnet20", 32, 16, 10}, TrainedShape{"resnet18", 96, 8, 5}, TrainedShape{"resnet50", 64, 8, 5}})
+  constexpr double kFirst = 1e-4, kLater = 1e-3;  // relative
+  struct Case {
+    TrainedShape shape;
+    int steps;
+  };
+  for (const auto& [shape, steps] :
+       {Case{{"resnet20", 32, 16, 10}, 4}, Case{{"resnet18", 96, 8, 5}, 4}, Case{{"resnet50", 64, 8, 5}, 1}})
     for (const Optimizer opt : {Optimizer::Sgd, Optimizer::Adam}) {
-      const std::vector<double> here = losses(shape, recipe(opt), at::kCPU, 4);
-      const std::vector<double> there = losses(shape, recipe(opt), gpu_, 4);
-      // Rounding grows from step to step, and Adam makes whole steps of the smallest gradients.
+      const std::vector<double> here = losses(shape, recipe(opt), at::kCPU, steps, kRate / 100);
+      const std::vector<double> there = losses(shape, recipe(opt), gpu_, steps, kRate / 100);
       for (size_t i = 0; i < here.size(); ++i)
-        EXPECT_NEAR(there[i], here[i], (i == 0 ? 1e-4 : 1e-2) * std::abs(here[i]))
+        EXPECT_NEAR(there[i], here[i], (i == 0 ? kFirst : kLater) * std::abs(here[i]))
             << shape.architecture << ", step " << i;
     }
 }
