@@ -2,9 +2,13 @@
 #include "infer/cuda/contest.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <optional>
+#include <random>
+#include <vector>
 
+#include "device/cuda/number_bits.h"
 #include "infer/cuda/steps.h"
 
 namespace resnetft::cuda {
@@ -16,7 +20,46 @@ constexpr int kRunsInGraph = 8, kRounds = 4;
 // By itself a way that takes so many times as long as another one need not be recorded.
 constexpr float kHopeless = 4;
 
+constexpr size_t kRandomBlock = size_t{64} << 10;  // bytes that are repeated
+
+template <class Numbers>
+std::vector<uint8_t> random_block() {
+  std::mt19937 random(1);
+  std::uniform_real_distribution<float> values(-1, 1);
+  std::vector<uint8_t> bytes(kRandomBlock);
+  for (size_t at = 0; at < bytes.size(); at += sizeof(typename Numbers::Stored)) {
+    const auto stored = Numbers::store(values(random));
+    std::memcpy(bytes.data() + at, &stored, sizeof stored);
+  }
+  return bytes;
+}
+
+std::vector<uint8_t> random_block(NumberType number) {
+  switch (number) {
+    case NumberType::Float16:
+      return random_block<Float16Numbers>();
+    case NumberType::BFloat16:
+      return random_block<BFloat16Numbers>();
+    case NumberType::Float32:
+      break;
+  }
+  return random_block<Float32Numbers>();
+}
+
 }  // namespace
+
+// Room for so many bytes, and numbers in it: a GPU that has only zeros to multiply takes less power, and is faster.
+Status Contest::make_numbers(CudaMemory& memory, size_t bytes) {
+  if (bytes <= memory.bytes()) return Status::success();
+  if (Status status = memory.reserve(bytes); !status) return status;
+  const std::vector<uint8_t> block = random_block(number_of(precision_));
+  cudaError_t code = cudaSuccess;
+  for (size_t at = 0; at < bytes && code == cudaSuccess; at += block.size())
+    code = cudaMemcpyAsync(memory.data() + at, block.data(), std::min(block.size(), bytes - at), cudaMemcpyHostToDevice,
+                           stream_);
+  if (code == cudaSuccess) code = cudaStreamSynchronize(stream_);
+  return cuda_status("filling the GPU's memory with numbers", code);
+}
 
 Status Contest::make_room(const Layer& layer, int batch) {
   const NumberType number = number_of(precision_);
@@ -24,9 +67,10 @@ Status Contest::make_room(const Layer& layer, int batch) {
     return static_cast<size_t>(stored_channels(extent.channels, number) * extent.height * extent.width * batch) *
            bytes_of(number);
   };
-  if (Status status = src_.reserve(bytes(layer.src_extent)); !status) return status;
+  const size_t residual_bytes = layer.residual >= 0 ? bytes(layer.dst_extent) : 0;
+  if (Status status = make_numbers(src_, bytes(layer.src_extent)); !status) return status;
   if (Status status = dst_.reserve(bytes(layer.dst_extent)); !status) return status;
-  if (Status status = residual_.reserve(layer.residual >= 0 ? bytes(layer.dst_extent) : 0); !status) return status;
+  if (Status status = make_numbers(residual_, residual_bytes); !status) return status;
   for (Event* event : {&start_, &end_})
     if (!event->get())
       if (Status status =

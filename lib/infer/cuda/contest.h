@@ -29,6 +29,7 @@ class Contest {
   };
 
   Result<Convolution> known(const ConvolutionKind& kind, const Layer& layer, int batch);
+  Status make_numbers(CudaMemory& memory, size_t bytes);
   Status make_room(const Layer& layer, int batch);
   Status make_workspace(std::vector<Entrant>& entrants);
   Result<std::vector<Entrant>> entrants(const Layer& layer, int batch);
