@@ -264,6 +264,21 @@ TEST_F(CudaEngine, FourSessionsInFourThreadsShareTheWeightsAndGiveTheBitsOfOneTh
   EXPECT_EQ(together, alone);
 }
 
+TEST_F(CudaEngine, ForFullBatchesAloneNoSmallerOnesArePreparedAndTheyRunAllTheSame) {
+  EngineSpec spec = spec_of(32, 32, 4, Precision::Fp32);
+  const auto logits = [&] {
+    const std::unique_ptr<Session> session = engine_of("resnet20", spec)->create_session().value();
+    fill(*session, 0, 1);
+    EXPECT_TRUE(session->run(1).ok());
+    return copy(session->logits(0));
+  };
+  const std::vector<float> expected = logits();
+  const int calls = std::exchange(fake_gpu().calls, 0);
+  spec.is_for_full_batches = true;
+  EXPECT_LE(relative_difference(logits(), expected), 1e-5);
+  EXPECT_LT(fake_gpu().calls, calls / 2);  // for 4, not for 1, 2 and 4
+}
+
 TEST_F(CudaEngine, ASessionKeepsItsEngineAlive) {
   std::shared_ptr<const Engine> engine = engine_of("resnet20", spec_of(32, 32, 1, Precision::Fp16));
   const std::weak_ptr<const Engine> watch = engine;

@@ -60,10 +60,11 @@ Status check_spec(const ModelCard& card, const EngineSpec& spec) {
 }
 
 // Powers of two, and the largest.
-std::vector<int> batch_sizes(int largest) {
+std::vector<int> batch_sizes(const EngineSpec& spec) {
   std::vector<int> sizes;
-  for (int64_t size = 1; size < largest; size *= 2) sizes.push_back(static_cast<int>(size));
-  sizes.push_back(largest);
+  for (int64_t size = 1; size < spec.max_batch && !spec.is_for_full_batches; size *= 2)
+    sizes.push_back(static_cast<int>(size));
+  sizes.push_back(spec.max_batch);
   return sizes;
 }
 
@@ -71,12 +72,12 @@ class Builder {
  public:
   Builder(PreparedNet& net, Precision precision) : net_(net), precision_(precision) {}
 
-  Status build(const FloatWeights& weights, int max_batch) {
+  // Plans for batches of each of the sizes, which ascend.
+  Status build(const FloatWeights& weights, const std::vector<int>& sizes) {
     if (Status status = net_.stream.create(net_.background); !status) return status;
     if (Status status = upload(weights); !status) return status;
     if (Status status = net_.handle.create(*net_.cudnn, net_.stream.get()); !status) return status;
     Contest contest(*net_.cudnn, net_.handle.get(), net_.stream.get(), precision_, net_.ordinal);
-    const std::vector<int> sizes = batch_sizes(max_batch);
     for (auto batch = sizes.rbegin(); batch != sizes.rend(); ++batch)  // the largest first: it may not fit
       if (Status status = add_plan(*batch, contest); !status) return status;
     std::ranges::reverse(net_.plans);
@@ -150,7 +151,7 @@ Result<std::shared_ptr<const Engine>> build_engine(const Cudnn& cudnn, Network n
   Status built = Status::success();
   {
     Builder builder(engine->net, spec.precision);
-    built = builder.build(weights, spec.max_batch);
+    built = builder.build(weights, batch_sizes(spec));
     weight_bytes = builder.weight_bytes();
   }
   if (!built) return failed_build(built.error(), engine->net, spec.max_batch, weight_bytes);
