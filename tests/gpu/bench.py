@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: MIT
 """What gpu_bench and gpu_training_bench measure, beside the same work in Python PyTorch on the same GPU, the ratio of
-the two, and whether it is what is aimed at. Prints a line each; --json FILE keeps the figures too. Python's side needs
+the two, and whether it is what is aimed at: first our nets and compiled ones, then training, then the rest. Prints a
+line for each figure as soon as it is there, and fails where one that is aimed at is missing. Python's side needs
 torchvision; TensorRT is measured where torch_tensorrt is."""
 import argparse
 import json
+import os
 import pathlib
+import re
+import statistics
 import subprocess
 import sys
+import threading
 import time
 
 try:
@@ -16,8 +21,9 @@ try:
 except ImportError as missing:
     torch, REASON = None, str(missing)
 
-SECONDS, WARM_UP = 2, 20
+SECONDS, WINDOWS, WARM_UP = 0.7, 3, 20
 TRAINING_BATCH = 128
+PROGRAM_SECONDS = 300  # that a program of ours may take
 
 # How many times Python's images/s are aimed at, by batch.
 AIMS = {1: {"compiled": 1.3}, 64: {"compiled": 1.0}}
@@ -36,16 +42,19 @@ PUBLISHED = {"resnet50-fp16-batch-128": 75.41 / 14.69}
 
 
 def rate_of(work, images, finish=lambda: None):
-    """Images a second; `work`, or else `finish`, waits for its result."""
+    """Images a second, the median of the windows'; `work`, or else `finish`, waits for its result."""
     for _ in range(WARM_UP):
         work()
-    finish()
-    begin, rounds = time.perf_counter(), 0
-    while time.perf_counter() - begin < SECONDS:
-        work()
-        rounds += 1
-    finish()
-    return rounds * images / (time.perf_counter() - begin)
+    rates = []
+    for _ in range(WINDOWS):
+        finish()
+        begin, rounds = time.perf_counter(), 0
+        while time.perf_counter() - begin < SECONDS:
+            work()
+            rounds += 1
+        finish()
+        rates.append(rounds * images / (time.perf_counter() - begin))
+    return statistics.median(rates)
 
 
 def tensorrt(net, pictures):
@@ -61,7 +70,6 @@ def inference(architecture, batch, form):
     """In fp16, from floats in pinned memory to logits in the host's, as gpu_bench."""
     net = getattr(torchvision.models, architecture)().cuda().half().to(memory_format=torch.channels_last).eval()
     pictures = torch.rand(batch, 3, 224, 224).contiguous(memory_format=torch.channels_last).pin_memory()
-    torch.compiler.reset()
     with torch.inference_mode(form != "tensorrt"), torch.no_grad():
         if form == "compiled":
             net = torch.compile(net, mode="max-autotune")
@@ -106,16 +114,19 @@ def training(compiled):
     return rate_of(step, TRAINING_BATCH, torch.cuda.synchronize)
 
 
+FORMS = ("compiled", "eager", "eager-fp32", "tensorrt")  # in the order in which they are measured
+
+
 def peers(what):
-    """Name, what to call for its images/s, and the aim or None, of each that does the same."""
+    """Form, what to call for its images/s, and the aim or None, of each that does the same."""
     if what.startswith("train-"):
-        return [("eager", lambda: training(False), None), ("compiled", lambda: training(True), TRAINING_AIM)]
+        return [("compiled", lambda: training(True), TRAINING_AIM), ("eager", lambda: training(False), None)]
     architecture, precision, *rest = what.split("-")
     if precision != "fp16" or rest[:-1] != ["batch"]:
         return []
     batch = int(rest[-1])
     found = []
-    for form in ("eager", "compiled", "tensorrt") if batch in AIMS else ("eager", "tensorrt"):
+    for form in ("compiled", "eager", "tensorrt") if batch in AIMS else ("eager", "tensorrt"):
         aim = TENSORRT_AIM if form == "tensorrt" else AIMS.get(batch, {}).get(form)
         found.append((form, lambda form=form: inference(architecture, batch, form), aim))
     if what in PUBLISHED:
@@ -136,59 +147,106 @@ def own_aim(row):
     return f"; {name} {value:.2f}{limit}, aim {side} {aim} {'met' if met else 'MISSED'}"
 
 
-def compare(row):
-    """A line of text; the row has the figures, too."""
-    line = f"{row['what']}: {row['images-per-second']:.1f} images/s"
-    for name, measure, aim in peers(row["what"]) if torch is not None else []:
+def rows_of(program, names):
+    """Each as soon as the program says it; an object that names the GPU comes first."""
+    environment = dict(os.environ)
+    if "RESNETFT_LIBRARIES" in environment:  # library_path.sh
+        environment["LD_LIBRARY_PATH"] = environment["RESNETFT_LIBRARIES"]
+    with subprocess.Popen([program, *names], stdout=subprocess.PIPE, text=True, env=environment) as process:
+        limit = threading.Timer(PROGRAM_SECONDS, process.kill)
+        limit.daemon = True
+        limit.start()
+        for line in process.stdout:
+            if line.endswith("\n"):  # else it was killed meanwhile
+                yield line.strip()
+        limit.cancel()
+    if process.returncode:
+        print(f"bench: {program.name} failed: {process.returncode}", file=sys.stderr)
+
+
+class Bench:
+    def __init__(self, json_file):
+        self.json_file = json_file
+        self.found = {"gpu": "?", "measured": []}
+        self.not_measured = []
+
+    def say(self, line):
+        """And keeps what there is, should the rest take too long."""
+        print(line, flush=True)
+        if self.json_file:
+            self.json_file.write_text(json.dumps(self.found) + "\n")
+
+    def ours(self, program, pattern):
+        """The rows of those that the pattern finds, a list."""
+        all_names = list(rows_of(program, ["--list"]))
+        names = [name for name in all_names if re.search(pattern, name)]
+        rows = {}
+        for line in rows_of(program, ["--json", *names]) if names else []:
+            row = json.loads(line)
+            if "gpu" in row:
+                self.found.update(row)
+                self.say(row["gpu"])
+                continue
+            rows[row["what"]] = row
+            self.found["measured"].append(row)
+            figures = [f"{name} {value} us" for name, value in row.get("us", {}).items()]
+            if "images-per-second" in row:
+                figures.append(f"{row['images-per-second']:.1f} images/s")
+            self.say(f"{row['what']}: {', '.join(figures)}{own_aim(row)}")
+        for name in [name for name in names if name not in rows] if all_names else [program.name]:
+            self.not_measured.append(name)
+            self.say(f"{name}: NOT MEASURED")
+        return list(rows.values())
+
+    def compare(self, row, form, measure, aim):
+        line = f"{row['what']}: "
         try:
+            if torch is None:
+                raise ImportError(REASON)
+            torch.compiler.reset()
+            torch.cuda.empty_cache()
             rate = measure()
         except Exception as failure:  # whatever is missing on this machine, the other figures count
             reason = (str(failure).splitlines() or [type(failure).__name__])[0]
-            row[f"python-{name}-failure"] = reason
-            line += f"; Python {name} NOT MEASURED: {reason}"
-            continue
+            row[f"python-{form}-failure"] = reason
+            if aim and form != "tensorrt":
+                self.not_measured.append(f"{row['what']}, Python {form}")
+            self.say(line + f"Python {form} NOT MEASURED: {reason}")
+            return
         ratio = row["images-per-second"] / rate
-        row[f"python-{name}"] = round(rate, 1)
-        line += f"; {ratio:.2f} times Python {name} ({rate:.1f})"
+        row[f"python-{form}"] = round(rate, 1)
+        line += f"{ratio:.2f} times Python {form} ({rate:.1f})"
         if aim:
-            row[f"aim-{name}"] = {"aim": round(aim, 3), "ratio": round(ratio, 3), "met": ratio >= aim}
+            row[f"aim-{form}"] = {"aim": round(aim, 3), "ratio": round(ratio, 3), "met": ratio >= aim}
             line += f", aim {aim:.2f} {'met' if ratio >= aim else 'MISSED'}"
-        if name == "eager-fp32":
+        if form == "eager-fp32":
             line += f", {ratio / PUBLISHED[row['what']]:.2f} of TensorRT's published {PUBLISHED[row['what']]:.2f}"
-    return line + own_aim(row)
+        self.say(line)
 
 
-def ours(program):
-    """None where it failed."""
-    done = subprocess.run([program, "--json"], stdout=subprocess.PIPE)
-    if done.returncode:
-        print(f"bench: {program.name} failed", file=sys.stderr)
-    return None if done.returncode else json.loads(done.stdout)
+def pairs(rows, forms):
+    """Each row and its peers of these forms, form by form."""
+    return [(row, *peer) for form in forms for row in rows for peer in peers(row["what"]) if peer[0] == form]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--programs", type=pathlib.Path, required=True, help="the folder that holds both programs")
-    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--json", type=pathlib.Path, help="keeps the figures there, too")
+    parser.add_argument("--only", metavar="REGEX", default="", help="measures the rows that it finds, on both sides")
     arguments = parser.parse_args()
-    inference_rows = ours(arguments.programs / "gpu_bench")
-    training_rows = ours(arguments.programs / "gpu_training_bench")
-    found = inference_rows or {"gpu": "?", "measured": []}
-    found["measured"].extend(training_rows or [])
-    print(found["gpu"])
-    if torch is None:
-        print(f"Python's side is NOT MEASURED: {REASON}")
-    else:
+    if torch is not None:
         torch.backends.cudnn.benchmark = True
-    for row in found["measured"]:
-        if "us" in row:
-            times = ", ".join(f"{name} {value} us" for name, value in row["us"].items())
-            print(f"{row['what']}: {times}{own_aim(row)}", flush=True)
-        else:
-            print(compare(row), flush=True)
-        if arguments.json:  # what is measured so far, should the rest take too long
-            arguments.json.write_text(json.dumps(found) + "\n")
-    sys.exit(inference_rows is None or training_rows is None)
+    bench = Bench(arguments.json)
+    rows = bench.ours(arguments.programs / "gpu_bench", arguments.only)
+    for pair in pairs(rows, FORMS[:1]):
+        bench.compare(*pair)
+    training_rows = bench.ours(arguments.programs / "gpu_training_bench", arguments.only)
+    for pair in pairs(training_rows, FORMS) + pairs(rows, FORMS[1:]):
+        bench.compare(*pair)
+    if bench.not_measured:
+        print(f"bench: NOT MEASURED: {'; '.join(bench.not_measured)}")
+    sys.exit(bool(bench.not_measured))
 
 
 if __name__ == "__main__":

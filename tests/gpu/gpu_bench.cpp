@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // How long the frame kernel takes on this GPU, by the GPU's own clock: 1080p to 224x224 half, the frame on the GPU, and
 // with the copy of the frame from pageable memory. And how many pictures a second the engine judges, by the host's
-// clock, with the copies of pictures and logits. Arguments: --json.
+// clock, with the copies of pictures and logits. Arguments: --list, or [--json] [NAME...]: measures what is named, or
+// all.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -20,6 +21,7 @@
 #include "device/cuda_module.h"
 #include "device/device_choice.h"
 #include "infer/engine.h"
+#include "tests/gpu/bench_report.h"
 #include "tests/gpu/on_gpu.h"
 #include "tests/support/direct_network.h"
 #include "tests/support/picture.h"
@@ -29,14 +31,18 @@ namespace {
 
 constexpr int kWarmUp = 50, kRuns = 500;
 
-struct Subject {
+struct FrameSubject {
   const char* name;
   PixelFormat format;
   bool upload;
 };
-constexpr std::array kSubjects = {Subject{"nv12", PixelFormat::Nv12, false}, Subject{"i420", PixelFormat::I420, false},
-                                  Subject{"yuy2", PixelFormat::Yuy2, false}, Subject{"rgba", PixelFormat::Rgba, false},
-                                  Subject{"nv12-with-upload", PixelFormat::Nv12, true}};
+constexpr std::array kFrames = {
+    FrameSubject{"preprocess-1080p-nv12", PixelFormat::Nv12, false},
+    FrameSubject{"preprocess-1080p-i420", PixelFormat::I420, false},
+    FrameSubject{"preprocess-1080p-yuy2", PixelFormat::Yuy2, false},
+    FrameSubject{"preprocess-1080p-rgba", PixelFormat::Rgba, false},
+    FrameSubject{"preprocess-1080p-nv12-with-upload", PixelFormat::Nv12, true},
+};
 
 Status status_of(cudaError_t code) {
   if (code == cudaSuccess) return Status::success();
@@ -77,7 +83,7 @@ class Clock {
 };
 
 // Sorted.
-Result<std::vector<float>> measure(const Subject& subject) {
+Result<std::vector<float>> frame_times(const FrameSubject& subject) {
   testing::Random random(1);
   testing::Picture frame = testing::make_picture(subject.format, 1920, 1080);
   testing::fill_random(frame, random);
@@ -106,26 +112,30 @@ Result<std::vector<float>> measure(const Subject& subject) {
 struct NetSubject {
   const char* architecture;
   int batch;
-  int most_sessions;  // one, then two and so on, each in a thread: the copies of one beside the work of another
+  int sessions;  // each in a thread: the copies of one beside the work of another
+
+  std::string name() const {
+    return formatted("%s-fp16-batch-%d", architecture, batch) +
+           (sessions > 1 ? formatted("-sessions-%d", sessions) : "");
+  }
 };
-constexpr std::array kNets = {NetSubject{"resnet18", 1, 1}, NetSubject{"resnet18", 64, 2}, NetSubject{"resnet50", 1, 1},
-                              NetSubject{"resnet50", 64, 2}, NetSubject{"resnet50", 128, 1}};
-constexpr double kNetSeconds = 2;
+// What Python is compared with comes first, and those of one engine one after the other.
+constexpr std::array kNets = {NetSubject{"resnet18", 1, 1},  NetSubject{"resnet50", 1, 1},
+                              NetSubject{"resnet18", 64, 1}, NetSubject{"resnet18", 64, 2},
+                              NetSubject{"resnet50", 64, 1}, NetSubject{"resnet50", 64, 2},
+                              NetSubject{"resnet50", 128, 1}};
+constexpr int kWindows = 3;  // the median counts, for the clock and the machine waver: as bench.py
+constexpr double kWindowSeconds = 0.7;
 
 // Runs a second of one session, once `ready` has let all of them begin.
 Result<double> runs_per_second(Session& session, int batch, std::barrier<>& ready) {
   using HostClock = std::chrono::steady_clock;
-  testing::Random random(1);
-  std::uniform_real_distribution<float> numbers(-1, 1);
-  for (int i = 0; i < batch; ++i)
-    for (float& value : session.input(i)) value = numbers(random);
-  Status status = Status::success();
-  for (int i = 0; i < kWarmUp && status; ++i) status = session.run(batch);
   ready.arrive_and_wait();
   const HostClock::time_point start = HostClock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(HostClock::now() - start).count(); };
+  Status status = Status::success();
   int runs = 0;
-  for (; seconds() < kNetSeconds && status; ++runs) status = session.run(batch);
+  for (; seconds() < kWindowSeconds && status; ++runs) status = session.run(batch);
   if (!status) return status.error();
   return runs / seconds();
 }
@@ -135,19 +145,27 @@ Result<std::shared_ptr<const Engine>> make_engine(const NetSubject& net) {
   ModelCard card;
   card.architecture = net.architecture;
   card.num_classes = 1000;
-  const EngineSpec spec{.max_batch = net.batch, .precision = Precision::Fp16, .device = {true, 0}};
+  const EngineSpec spec{
+      .max_batch = net.batch, .is_for_full_batches = true, .precision = Precision::Fp16, .device = {true, 0}};
   return (*cuda_module())->create_engine(card, testing::trained_weights(net.architecture, card.num_classes, 1), spec);
 }
 
-Result<double> images_per_second(const Engine& engine, int batch, int count) {
-  std::vector<std::unique_ptr<Session>> sessions;
-  for (int i = 0; i < count; ++i) {
-    auto session = engine.create_session();
-    if (!session) return session.error();
-    sessions.push_back(std::move(*session));
-  }
+// With pictures, and warm.
+Result<std::unique_ptr<Session>> make_session(const Engine& engine, int batch) {
+  Result<std::unique_ptr<Session>> session = engine.create_session();
+  if (!session) return session;
+  testing::Random random(1);
+  std::uniform_real_distribution<float> numbers(-1, 1);
+  for (int i = 0; i < batch; ++i)
+    for (float& value : (*session)->input(i)) value = numbers(random);
+  for (int i = 0; i < kWarmUp; ++i)
+    if (Status status = (*session)->run(batch); !status) return status.error();
+  return session;
+}
+
+Result<double> images_per_second(const std::vector<std::unique_ptr<Session>>& sessions, int batch) {
   std::vector<Result<double>> rates(sessions.size(), 0.0);
-  std::barrier<> ready(count);
+  std::barrier<> ready(static_cast<ptrdiff_t>(sessions.size()));
   {
     std::vector<std::jthread> threads;
     for (size_t i = 0; i < sessions.size(); ++i)
@@ -161,52 +179,70 @@ Result<double> images_per_second(const Engine& engine, int batch, int count) {
   return sum;
 }
 
-// What cannot be measured keeps nothing else from being.
-std::string net_lines(bool json) {
-  std::string lines;
-  for (const NetSubject& net : kNets) {
-    const Result<std::shared_ptr<const Engine>> engine = make_engine(net);
-    for (int sessions = 1; sessions <= net.most_sessions; ++sessions) {
-      const std::string name = formatted("%s-fp16-batch-%d", net.architecture, net.batch) +
-                               (sessions > 1 ? formatted("-sessions-%d", sessions) : "");
-      const Result<double> rate = engine ? images_per_second(**engine, net.batch, sessions) : engine.error();
-      if (rate)
-        lines += formatted(json ? ", {\"what\": \"%s\", \"images-per-second\": %.1f}" : "%s: %.1f images/s\n",
-                           name.c_str(), *rate);
-      else
-        std::fprintf(stderr, "gpu_bench: %s was not measured: %s\n", name.c_str(), to_string(rate.error()).c_str());
-    }
+Result<double> median_images_per_second(const Engine& engine, const NetSubject& net) {
+  std::vector<std::unique_ptr<Session>> sessions;
+  for (int i = 0; i < net.sessions; ++i) {
+    auto session = make_session(engine, net.batch);
+    if (!session) return session.error();
+    sessions.push_back(std::move(*session));
   }
-  return lines;
+  std::array<double, kWindows> rates = {};
+  for (double& rate : rates) {
+    const Result<double> measured = images_per_second(sessions, net.batch);
+    if (!measured) return measured;
+    rate = *measured;
+  }
+  std::ranges::sort(rates);
+  return rates[kWindows / 2];
 }
 
-double percentile(const std::vector<float>& sorted, double share) {
-  return static_cast<double>(sorted[static_cast<size_t>(share * static_cast<double>(sorted.size() - 1))]);
+void measure_nets(BenchReport& report) {
+  std::shared_ptr<const Engine> engine;
+  const NetSubject* built = nullptr;
+  for (const NetSubject& net : kNets) {
+    if (!report.wants(net.name())) continue;
+    if (!built || built->batch != net.batch || std::strcmp(built->architecture, net.architecture) != 0) {
+      engine.reset();
+      built = nullptr;
+      const Result<std::shared_ptr<const Engine>> made = make_engine(net);
+      if (!made) {
+        report.add_failure(net.name(), made.error());
+        continue;
+      }
+      engine = *made;
+      built = &net;
+    }
+    report.add_rate(net.name(), median_images_per_second(*engine, net));
+  }
 }
 
-int run(bool json) {
+void measure_frames(BenchReport& report) {
+  for (const FrameSubject& subject : kFrames) {
+    if (!report.wants(subject.name)) continue;
+    if (const Result<std::vector<float>> times = frame_times(subject); times)
+      report.add_times(subject.name, {times->begin(), times->end()}, {0.5, 0.95, 0.99});
+    else
+      report.add_failure(subject.name, times.error());
+  }
+}
+
+std::vector<std::string> all_names() {
+  std::vector<std::string> names;
+  for (const NetSubject& net : kNets) names.push_back(net.name());
+  for (const FrameSubject& subject : kFrames) names.emplace_back(subject.name);
+  return names;
+}
+
+int run(BenchReport& report) {
   if (const Result<Device> device = choose_device("cuda"); !device)
     return std::fprintf(stderr, "gpu_bench: %s\n", to_string(device.error()).c_str()), 1;
-  const std::string gpu = survey_cuda().gpus.front().gpu.name;
-  std::string lines;
-  for (const Subject& subject : kSubjects) {
-    const Result<std::vector<float>> times = measure(subject);
-    if (!times) return std::fprintf(stderr, "gpu_bench: %s\n", to_string(times.error()).c_str()), 1;
-    const double p50 = percentile(*times, 0.5), p95 = percentile(*times, 0.95), p99 = percentile(*times, 0.99);
-    const char* format =
-        json ? "%s{\"what\": \"preprocess-1080p-%s\", \"us\": {\"p50\": %.2f, \"p95\": %.2f, \"p99\": %.2f}}"
-             : "%spreprocess 1080p %s to 224x224 half: p50 %.2f us, p95 %.2f us, p99 %.2f us\n";
-    lines += formatted(format, json && !lines.empty() ? ", " : "", subject.name, p50, p95, p99);
-  }
-  lines += net_lines(json);
-  if (json)
-    std::printf("{\"gpu\": \"%s\", \"measured\": [%s]}\n", gpu.c_str(), lines.c_str());
-  else
-    std::printf("%s\n%s", gpu.c_str(), lines.c_str());
-  return 0;
+  report.add_gpu(survey_cuda().gpus.front().gpu.name);
+  measure_nets(report);
+  measure_frames(report);
+  return report.is_complete() ? 0 : 1;
 }
 
 }  // namespace
 }  // namespace resnetft
 
-int main(int argc, char** argv) { return resnetft::run(argc > 1 && std::strcmp(argv[1], "--json") == 0); }
+int main(int argc, char** argv) { return resnetft::bench_main(argc, argv, resnetft::all_names(), resnetft::run); }

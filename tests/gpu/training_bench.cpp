@@ -3,21 +3,24 @@
 // batch that lies on the GPU (bench.py runs the same loop in Python), then JPEG files of 500x375, and whether the CPU
 // or the GPU was the limit there. How many such pictures a second come there, decoded: random-resized to 224x224 on the
 // CPU or on the GPU. And what a classifier of 30 frames a second notices of a net that learns beside it. Arguments:
-// --json.
+// --list, or [--json] [NAME...]: measures what is named, or all.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <deque>
 #include <numeric>
 #include <string>
 #include <thread>
 
 #include "base/formatted.h"
+#include "device/cuda_module.h"
+#include "device/device_choice.h"
 #include "device/torch/guarded.h"
 #include "device/torch/torch_device.h"
 #include "infer/engine.h"
+#include "tests/gpu/bench_report.h"
 #include "tests/gpu/jpeg_folder.h"
 #include "tests/gpu/training_parts.h"
 #include "tests/support/direct_network.h"
@@ -32,33 +35,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using testing::LearningNet;
 
-constexpr int kWarmUp = 20, kSteps = 100;
+constexpr int kWarmUp = 20, kSteps = 12, kWindows = 3;  // the median counts: as bench.py
 const testing::TrainedShape kShape{"resnet50", 224, 128, 1000};
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-// Results as JSON or as text, in the order in which they were found.
-class Report {
- public:
-  explicit Report(bool json) : json_(json) {}
-  void add(const std::string& as_json, const std::string& as_text) {
-    is_empty_ = false;
-    if (json_) text_ += (text_.empty() ? "[" : ",\n ") + as_json;
-    if (!json_) std::printf("%s\n", as_text.c_str()), std::fflush(stdout);
-  }
-  void add_rate(const char* what, double rate) {
-    add(formatted("{\"what\": \"%s\", \"images-per-second\": %.1f}", what, rate),
-        formatted("%s: %.1f images/s", what, rate));
-  }
-  bool is_empty() const { return is_empty_; }
-  void end() const {
-    if (json_) std::printf("%s]\n", text_.empty() ? "[" : text_.c_str());
-  }
-
- private:
-  bool json_, is_empty_ = true;
-  std::string text_;
-};
+constexpr const char *kSynthetic = "train-resnet50-bf16-batch-128",
+                     *kFiles = "jpeg-folder-train-resnet50-bf16-batch-128", *kOnCpu = "pictures-augmented-on-the-cpu",
+                     *kOnGpu = "pictures-augmented-on-the-gpu", *kAlone = "live-resnet18-fp16-1080p-30fps-alone",
+                     *kBeside = "live-resnet18-fp16-1080p-30fps-while-training";
 
 Recipe bf16_recipe() {
   Recipe recipe;
@@ -97,10 +82,15 @@ double images_per_second(const at::Device& device) {
   Learning net(kShape, recipe, device);
   for (int i = 0; i < kWarmUp; ++i) net.step();
   net.finish();
-  const Clock::time_point begin = Clock::now();
-  for (int i = 0; i < kSteps; ++i) net.step();
-  net.finish();
-  return kSteps * static_cast<double>(kShape.batch) / seconds_since(begin);
+  std::array<double, kWindows> rates = {};
+  for (double& rate : rates) {
+    const Clock::time_point begin = Clock::now();
+    for (int i = 0; i < kSteps; ++i) net.step();
+    net.finish();
+    rate = kSteps * static_cast<double>(kShape.batch) / seconds_since(begin);
+  }
+  std::ranges::sort(rates);
+  return rates[kWindows / 2];
 }
 
 LoaderSpec loader_of(DatasetPtr dataset) {
@@ -165,9 +155,10 @@ FolderRate learn_from_folder(const at::Device& device, BatchSource& source, size
   return {static_cast<double>((kEpochs - 1) * pictures) / seconds, waited / seconds};
 }
 
-Status measure_training(const at::Device& device, Report& report) {
+Status measure_training(const at::Device& device, BenchReport& report) {
   const double synthetic = images_per_second(device);
-  report.add_rate("train-resnet50-bf16-batch-128", synthetic);
+  if (report.wants(kSynthetic)) report.add_rate(kSynthetic, synthetic);
+  if (!report.wants(kFiles)) return Status::success();
   const LoaderSpec spec = loader_of(std::make_shared<testing::JpegFolder>(size_t{256}, size_t{4096}, 500, 375));
   CorruptLog corrupt(Recipe(), spec.dataset->size(), {});
   Result<std::unique_ptr<BatchSource>> files = frame_source(spec, device, create_preprocessor_of_module, corrupt, {});
@@ -176,23 +167,26 @@ Status measure_training(const at::Device& device, Report& report) {
   constexpr double kWorthANote = 0.1;  // as the trainer's
   const char* limit = rate.waited > kWorthANote ? "cpu" : "gpu";
   const double share = rate.images_per_second / synthetic;
-  report.add(formatted("{\"what\": \"jpeg-folder-train-resnet50-bf16-batch-128\", \"images-per-second\": %.1f, "
-                       "\"of-synthetic\": %.3f, \"gpu-waited\": %.3f, \"limit\": \"%s\"}",
-                       rate.images_per_second, share, rate.waited, limit),
-             formatted("the same from JPEG files of 500x375, %u workers: %.1f images/s, %.2f of that; the GPU waited "
-                       "%.0f %% of the time: the %s is the limit",
-                       spec.workers, rate.images_per_second, share, 100 * rate.waited, limit));
+  report.add_rate(
+      kFiles, rate.images_per_second,
+      formatted(", \"of-synthetic\": %.3f, \"gpu-waited\": %.3f, \"limit\": \"%s\"", share, rate.waited, limit),
+      formatted(
+          ", %u workers, %.2f of those that lie on the GPU, which waited %.0f %% of the time: the %s is the limit",
+          spec.workers, share, 100 * rate.waited, limit));
   return Status::success();
 }
 
-Status measure_pictures(const at::Device& device, Report& report) {
+Status measure_pictures(const at::Device& device, BenchReport& report) {
   const LoaderSpec spec = loader_of(std::make_shared<testing::WavesDataset>(size_t{512}, size_t{4}, 500, 375));
   CorruptLog corrupt(Recipe(), spec.dataset->size(), {});
+  if (report.wants(kOnCpu)) {
+    const std::unique_ptr<BatchSource> here = on_device(picture_source(spec, corrupt).value(), device);
+    report.add_rate(kOnCpu, pictures_per_second(*here, spec.dataset->size()));
+  }
+  if (!report.wants(kOnGpu)) return Status::success();
   Result<std::unique_ptr<BatchSource>> there = frame_source(spec, device, create_preprocessor_of_module, corrupt, {});
   if (!there) return there.error();
-  const std::unique_ptr<BatchSource> here = on_device(picture_source(spec, corrupt).value(), device);
-  report.add_rate("pictures-augmented-on-the-cpu", pictures_per_second(*here, spec.dataset->size()));
-  report.add_rate("pictures-augmented-on-the-gpu", pictures_per_second(**there, spec.dataset->size()));
+  report.add_rate(kOnGpu, pictures_per_second(**there, spec.dataset->size()));
   return Status::success();
 }
 
@@ -243,10 +237,6 @@ class LiveStream {
   testing::Picture frame_;
 };
 
-double percentile(const std::vector<double>& sorted, double share) {
-  return sorted[static_cast<size_t>(share * static_cast<double>(sorted.size() - 1))];
-}
-
 // Learns on a thread of its own while it lives, without a pause: the learner makes some (duty-cycle).
 class LearnerBeside {
  public:
@@ -285,44 +275,52 @@ class LearnerBeside {
   std::thread thread_;
 };
 
-void tell_times(Report& report, const char* what, const std::vector<double>& times, const std::string& more_json,
-                const std::string& more_text) {
-  const double p50 = percentile(times, 0.5), p99 = percentile(times, 0.99);
-  report.add(
-      formatted("{\"what\": \"%s\", \"us\": {\"p50\": %.1f, \"p99\": %.1f}%s}", what, p50, p99, more_json.c_str()),
-      formatted("%s: p50 %.1f us, p99 %.1f us%s", what, p50, p99, more_text.c_str()));
-}
-
 // ResNet-18 at 224x224 in fp16, 30 frames/s, beside the training of a ResNet-18 at batch 32 in fp32.
-Status measure_live(const at::Device& device, Report& report) {
+Status measure_live(const at::Device& device, BenchReport& report) {
   Result<std::unique_ptr<LiveStream>> stream = LiveStream::create();
   if (!stream) return stream.error();
   const Result<std::vector<double>> alone = (*stream)->play();
   if (!alone) return alone.error();
+  report.add_times(kAlone, *alone, {0.5, 0.99});
   LearnerBeside learner(device);
   const Result<std::vector<double>> beside = (*stream)->play();
   if (Status learned = learner.stop(); !learned) return learned;
   if (!beside) return beside.error();
-  const double ratio = percentile(*beside, 0.99) / percentile(*alone, 0.99);
-  tell_times(report, "live-resnet18-fp16-1080p-30fps-alone", *alone, "", "");
-  tell_times(report, "live-resnet18-fp16-1080p-30fps-while-training", *beside,
-             formatted(", \"p99-ratio\": %.3f", ratio), formatted("; p99 %.2f times that alone", ratio));
+  const double ratio = BenchReport::percentile(*beside, 0.99) / BenchReport::percentile(*alone, 0.99);
+  report.add_times(kBeside, *beside, {0.5, 0.99}, formatted(", \"p99-ratio\": %.3f", ratio),
+                   formatted("; p99 %.2f times that alone", ratio));
   return Status::success();
 }
 
-int run(bool json) {
+struct Measure {
+  std::vector<std::string> names;
+  Status (*run)(const at::Device&, BenchReport&);
+};
+const std::array kMeasures = {Measure{{kSynthetic, kFiles}, measure_training},
+                              Measure{{kOnCpu, kOnGpu}, measure_pictures}, Measure{{kAlone, kBeside}, measure_live}};
+
+std::vector<std::string> all_names() {
+  std::vector<std::string> names;
+  for (const Measure& measure : kMeasures) names.insert(names.end(), measure.names.begin(), measure.names.end());
+  return names;
+}
+
+int run(BenchReport& report) {
   const Result<at::Device> device = torch_device({.cuda = true});
-  if (!device) return std::fprintf(stderr, "training_bench: %s\n", to_string(device.error()).c_str()), 1;
-  Report report(json);
-  for (const auto measure : {measure_training, measure_pictures, measure_live}) {
-    const Status done = guarded("measuring", [&] { return measure(*device, report); });
-    if (!done) std::fprintf(stderr, "training_bench: not measured: %s\n", to_string(done.error()).c_str());
+  if (!device) return std::fprintf(stderr, "gpu_training_bench: %s\n", to_string(device.error()).c_str()), 1;
+  report.add_gpu(survey_cuda().gpus.front().gpu.name);
+  const auto wants = [&](const std::string& name) { return report.wants(name); };
+  for (const Measure& measure : kMeasures) {
+    if (std::ranges::none_of(measure.names, wants)) continue;
+    const Status done = guarded("measuring", [&] { return measure.run(*device, report); });
+    if (done) continue;
+    for (const std::string& name : measure.names)
+      if (wants(name)) report.add_failure(name, done.error());
   }
-  report.end();
-  return report.is_empty() ? 1 : 0;
+  return report.is_complete() ? 0 : 1;
 }
 
 }  // namespace
 }  // namespace resnetft
 
-int main(int argc, char** argv) { return resnetft::run(argc > 1 && std::strcmp(argv[1], "--json") == 0); }
+int main(int argc, char** argv) { return resnetft::bench_main(argc, argv, resnetft::all_names(), resnetft::run); }
