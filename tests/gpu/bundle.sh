@@ -60,9 +60,10 @@ for file in "${programs[@]}" libresnetft-cuda.so; do strip -o "$folder/$file" "$
 cp tests/gpu/{run.sh,bench.sh,library_path.sh,bench.py,cifar_parts.py} "$folder/"
 echo 'bundle: writing down the logits of the CPU'
 "$build/tests/gpu/expected_logits" >"$folder/expected_logits.txt"
-# C++'s runtime comes along: the machine's may be older than the compiler that built this.
+# C++'s runtime comes along: the machine's may be older than the compiler that built this (library_path.sh).
+mkdir "$folder/runtime"
 for library in libstdc++.so.6 libgcc_s.so.1; do
-  cp -L "$(ldd "$build/tests/gpu/gpu_test" | awk -v name="$library" '$1 == name { print $3 }')" "$folder/"
+  cp -L "$(ldd "$build/tests/gpu/gpu_test" | awk -v name="$library" '$1 == name { print $3 }')" "$folder/runtime/"
 done
 for file in "$folder"/*; do
   # LibTorch's own, among them OpenMP's runtime, come with Python's torch.
