@@ -152,14 +152,19 @@ def rows_of(program, names):
     environment = dict(os.environ)
     if "RESNETFT_LIBRARIES" in environment:  # library_path.sh
         environment["LD_LIBRARY_PATH"] = environment["RESNETFT_LIBRARIES"]
-    with subprocess.Popen([program, *names], stdout=subprocess.PIPE, text=True, env=environment) as process:
-        limit = threading.Timer(PROGRAM_SECONDS, process.kill)
-        limit.daemon = True
-        limit.start()
+    try:
+        process = subprocess.Popen([program, *names], stdout=subprocess.PIPE, text=True, env=environment)
+    except OSError as failure:  # it was not built
+        print(f"bench: {failure}", file=sys.stderr)
+        return
+    limit = threading.Timer(PROGRAM_SECONDS, process.kill)
+    limit.daemon = True
+    limit.start()
+    with process:
         for line in process.stdout:
             if line.endswith("\n"):  # else it was killed meanwhile
                 yield line.strip()
-        limit.cancel()
+    limit.cancel()
     if process.returncode:
         print(f"bench: {program.name} failed: {process.returncode}", file=sys.stderr)
 

@@ -240,6 +240,13 @@ class Bench(unittest.TestCase):
         self.assertEqual(lines[-1], "bench: NOT MEASURED: resnet50-fp16-batch-64; resnet50-fp16-batch-128")
         self.assertEqual(list(self.rows), [*NETS[:2], TRAINING])
 
+    def test_a_program_that_is_not_there_keeps_nothing_else_from_being_measured_and_fails(self):
+        (self.folder / "gpu_training_bench").unlink()
+        code, lines = self.run_bench()
+        self.assertTrue(code)
+        self.assertEqual(lines[-1], "bench: NOT MEASURED: gpu_training_bench")
+        self.assertEqual(list(self.rows), NETS)
+
     def test_an_aim_without_pythons_figure_fails(self):
         with mock.patch.object(self, "measures", side_effect=RuntimeError("no compiler")):
             code, lines = self.run_bench("--only", "resnet18")
