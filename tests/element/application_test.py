@@ -8,6 +8,7 @@ import unittest
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import tap  # noqa: E402
+from eventually import HANG_GUARD_S  # noqa: E402
 from gst_leaks import leaks_of  # noqa: E402
 
 import gi
@@ -30,7 +31,7 @@ def play(line, on_buffer=None, prepare=None):
     pipeline.set_state(Gst.State.PLAYING)
     bus, messages = pipeline.get_bus(), []
     while True:
-        message = bus.timed_pop(30 * Gst.SECOND)
+        message = bus.timed_pop(HANG_GUARD_S * Gst.SECOND)
         if message is None or message.type == Gst.MessageType.ERROR:
             raise AssertionError(message and message.parse_error())
         if message.type == Gst.MessageType.ELEMENT:

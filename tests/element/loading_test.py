@@ -10,6 +10,7 @@ import unittest
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import tap  # noqa: E402
+from eventually import HANG_GUARD_S  # noqa: E402
 
 
 def loaded_by(*command):
@@ -17,7 +18,7 @@ def loaded_by(*command):
     with tempfile.TemporaryDirectory() as folder:
         environment = dict(os.environ, LD_DEBUG="files", LD_DEBUG_OUTPUT=f"{folder}/loader",
                            GST_REGISTRY=f"{folder}/registry.bin", GST_PLUGIN_SYSTEM_PATH=folder)
-        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True, timeout=120)
+        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True, timeout=HANG_GUARD_S)
         return "".join(path.read_text(errors="replace") for path in pathlib.Path(folder).glob("loader.*"))
 
 

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+from eventually import HANG_GUARD_S
+
 
 def leaks_of(description, steps):
     """`steps` are Python lines that see the parsed `description` as `pipeline`."""
@@ -12,5 +14,5 @@ def leaks_of(description, steps):
                         "gc.collect()", "Gst.deinit()"])
     environment = dict(os.environ, GST_TRACERS="leaks", GST_DEBUG="GST_TRACER:7", GST_DEBUG_NO_COLOR="1")
     result = subprocess.run([sys.executable, "-c", script, description], env=environment, capture_output=True,
-                            text=True, timeout=300, check=True)
+                            text=True, timeout=HANG_GUARD_S, check=True)
     return [entry for entry in result.stderr.splitlines() if "object-alive, " in entry and "new format" not in entry]
