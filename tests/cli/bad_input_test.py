@@ -85,7 +85,8 @@ class BadPictures(cli.Case):
 
     def test_a_fifo_does_not_block(self):
         os.mkfifo(self.folder / "pipe.jpg")
-        answer = self.json_of("predict", "--model-file", self.model(), self.folder / "pipe.jpg", status=1, timeout=30)
+        answer = self.json_of("predict", "--model-file", self.model(), self.folder / "pipe.jpg", status=1,
+                              timeout=cli.HANG_GUARD_S)
         self.assertEqual(answer["results"][0]["error"]["code"], "io")
 
 

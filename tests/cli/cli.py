@@ -15,6 +15,7 @@ import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/support"))
+from eventually import HANG_GUARD_S, eventually  # noqa: E402, F401
 from tap import main  # noqa: E402, F401
 FT_TOOL = os.environ["FT_TOOL"]
 GOLDEN_PICTURES = ROOT / "tests/data/preprocess"
@@ -110,7 +111,7 @@ class Case(unittest.TestCase):
 
     def run_tool(self, *arguments, status=0, **options):
         """What ft-tool leaves: .stdout and .stderr as text (bytes that are not UTF-8 as surrogates)."""
-        options.setdefault("timeout", 120)
+        options.setdefault("timeout", 600)
         done = subprocess.run([FT_TOOL, *map(str, arguments)], capture_output=True, encoding="utf-8",
                               errors="surrogateescape", **options)
         self.assertEqual(done.returncode, status, f"stdout: {done.stdout[-2000:]}\nstderr: {done.stderr[-2000:]}")

@@ -231,7 +231,7 @@ class FromVideo(DataCase):
         path = self.folder / name
         subprocess.run([GST_LAUNCH, "-q", "videotestsrc", *source, "!",
                         "video/x-raw,width=62,height=46,framerate=10/1", "!", "jpegenc", "!", muxer, "!", "filesink",
-                        f"location={path}"], check=True, timeout=60)
+                        f"location={path}"], check=True, timeout=cli.HANG_GUARD_S)
         return path
 
     def frames(self, *more):
@@ -314,7 +314,7 @@ class FromVideo(DataCase):
         for name, content in (("text.mp4", b"hello " * 100), ("header.avi", clip[:100]), ("empty.avi", b"")):
             path = self.write(name, content)
             done = subprocess.run([cli.FT_TOOL, "dataset", "from-video", path, *map(str, out)], capture_output=True, text=True,
-                                  timeout=60)
+                                  timeout=cli.HANG_GUARD_S)
             self.assertIn(done.returncode, (cli.CORRUPT, cli.INCOMPATIBLE), (name, done.stderr))
             self.assertIn(path, done.stderr)
 

@@ -151,7 +151,7 @@ class Predict(cli.Case):
                 tool.stdin.flush()
                 self.assertEqual(json.loads(tool.stdout.readline())["path"], path)
             tool.stdin.close()
-            self.assertEqual(tool.wait(timeout=30), 0)
+            self.assertEqual(tool.wait(timeout=cli.HANG_GUARD_S), 0)
 
     def test_ctrl_c_ends_cleanly_with_whole_lines(self):
         with self.start("-") as tool:
@@ -161,7 +161,7 @@ class Predict(cli.Case):
             first = tool.stdout.readline()
             tool.send_signal(signal.SIGINT)
             rest, errors = tool.stdout.read(), tool.stderr.read()
-            self.assertEqual(tool.wait(timeout=30), cli.CANCELLED)
+            self.assertEqual(tool.wait(timeout=cli.HANG_GUARD_S), cli.CANCELLED)
         self.assertEqual(json.loads(first)["path"], path)
         self.assertEqual(rest, "")
         self.assertEqual(errors, "ft-tool: stopped by a signal\n")
@@ -172,7 +172,7 @@ class Predict(cli.Case):
             tool.stdout.close()
             tool.stdin.write(path + "\n")
             tool.stdin.flush()
-            self.assertEqual(tool.wait(timeout=30), cli.IO)
+            self.assertEqual(tool.wait(timeout=cli.HANG_GUARD_S), cli.IO)
             self.assertEqual(tool.stderr.read(), "")
 
     def test_exif_orientation_is_applied(self):
@@ -196,7 +196,7 @@ class Predict(cli.Case):
         self.addCleanup(os.close, leader)
         tool = subprocess.Popen([cli.FT_TOOL, "benchmark", "--arch", "resnet20", "--seconds", "2", "--warmup", "0",
                                  "--threads", "1", "--json"], stdout=subprocess.PIPE, stderr=follower)
-        answer = json.loads(tool.communicate(timeout=60)[0])
+        answer = json.loads(tool.communicate(timeout=cli.HANG_GUARD_S)[0])
         os.close(follower)
         self.assertGreater(answer["iterations"], 0)
         time.sleep(0.1)

@@ -33,7 +33,7 @@ class Kill(training.TrainCase):
         return max((int(path.stem.split("-")[1]) for path in folder.glob("checkpoint-*.safetensors")), default=0)
 
     def wait_for_work(self, process, before):
-        end = time.monotonic() + 120
+        end = time.monotonic() + cli.HANG_GUARD_S
         while self.steps_of(self.folder / "run/checkpoints") <= before:
             if process.poll() is not None:
                 self.fail("the run ended by itself: " + process.stderr.read().decode())

@@ -2,9 +2,9 @@
 """ft-tool train --resume: a run that was stopped anywhere ends with the bits of one that never was."""
 import json
 import os
+import shutil
 import signal
 import subprocess
-import time
 
 import cli
 import training
@@ -25,18 +25,28 @@ class Resume(training.TrainCase):
         self.addCleanup(process.kill)
         return process
 
-    def wait_for_checkpoints(self, process, count, output="run"):
-        """Until so many were ever written: their names carry the step."""
+    def checkpoints(self, output):
+        """How many were ever written: their names carry the step."""
         folder = self.folder / output / "checkpoints"
-        end = time.monotonic() + 60
-        while time.monotonic() < end and process.poll() is None:
-            names = [name for name in (os.listdir(folder) if folder.is_dir() else [])
-                     if name.endswith(".safetensors")]
-            if names and max(int("".join(filter(str.isdigit, name.split(".")[0]))) for name in names) >= count:
-                return
-            time.sleep(0.002)
-        self.assertIsNone(process.poll(), "the run ended before it could be stopped: " + process.stderr.read())
-        self.fail("no checkpoint came")
+        names = [name for name in (os.listdir(folder) if folder.is_dir() else []) if name.endswith(".safetensors")]
+        return max((int("".join(filter(str.isdigit, name.split(".")[0]))) for name in names), default=0)
+
+    def stop_midway(self, number, count, *more, output="run"):
+        """Begins a run and stops it by that signal once so many checkpoints were written; its end. Begins anew where the
+        run was over before: this process, too, may get no time."""
+        for _ in range(20):
+            process = self.start(*more, output=output)
+            cli.eventually(lambda: self.checkpoints(output) >= count or process.poll() is not None, "a checkpoint")
+            process.send_signal(number)
+            stdout, stderr = process.communicate(timeout=cli.HANG_GUARD_S)
+            if process.returncode != 0:
+                return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+            shutil.rmtree(self.folder / output)
+        self.fail("no run could be stopped")
+
+    def kill_midway(self, count):
+        done = self.stop_midway(signal.SIGKILL, count, *STATEFUL)
+        self.assertEqual(done.returncode, -signal.SIGKILL, done.stderr)
 
     def assert_same_run(self, one, other):
         self.assertEqual(self.hash_of(one), self.hash_of(other))
@@ -44,10 +54,7 @@ class Resume(training.TrainCase):
 
     def test_a_kill_after_a_checkpoint_changes_no_bit(self):
         self.train(*STATEFUL, output="whole")
-        process = self.start(*STATEFUL)
-        self.wait_for_checkpoints(process, 5)  # in the middle of the second epoch
-        process.kill()
-        process.wait()
+        self.kill_midway(5)  # in the middle of the second epoch
         answer = self.train(*STATEFUL, "--resume", "auto")
         self.assertEqual(answer["stopped"], "completed")
         self.assert_same_run("whole", "run")
@@ -56,19 +63,24 @@ class Resume(training.TrainCase):
         self.train(*STATEFUL, output="whole")
         for number in (signal.SIGINT, signal.SIGTERM):
             name = f"run{number}"
-            process = self.start(*STATEFUL, "--json", output=name)
-            self.wait_for_checkpoints(process, 5, name)
-            process.send_signal(number)
-            stdout, stderr = process.communicate(timeout=60)
-            self.assertEqual(process.returncode, cli.CANCELLED, stderr)
-            self.assertIn("--resume auto", stderr)
-            self.assertEqual(json.loads(stdout)["stopped"], "signal")
+            done = self.stop_midway(number, 5, *STATEFUL, "--json", output=name)
+            self.assertEqual(done.returncode, cli.CANCELLED, done.stderr)
+            self.assertIn("--resume auto", done.stderr)
+            self.assertEqual(json.loads(done.stdout)["stopped"], "signal")
             self.run_tool("train", "--output", self.folder / name, "--resume", "auto")
             self.assert_same_run("whole", name)
 
     def test_a_time_limit_stops_with_the_best_so_far_and_the_run_goes_on(self):
         self.train(*STATEFUL, "--epochs", 40, output="whole")
-        answer = self.train(*STATEFUL, "--epochs", 40, "--max-time", 1)
+        limited = self.arguments(*STATEFUL, "--epochs", 40, "--max-time", 1, "--resume", "auto", "--json")
+        for _ in range(20):
+            done = subprocess.run([cli.FT_TOOL, *map(str, limited)], capture_output=True, text=True,
+                                  timeout=cli.HANG_GUARD_S)
+            if done.returncode != cli.CANCELLED:
+                break
+            self.assertIn("no model yet", done.stderr)  # the second was over before the first epoch
+        self.assertEqual(done.returncode, 0, done.stderr)
+        answer = json.loads(done.stdout)
         self.assertEqual(answer["stopped"], "time")
         self.assertLess(answer["epochs"], 40)
         self.assertTrue((self.folder / "run/model.safetensors").exists())
@@ -92,10 +104,7 @@ class Resume(training.TrainCase):
         self.assert_same_run("run", "branch")
 
     def test_resume_needs_no_other_option_than_the_output(self):
-        process = self.start(*STATEFUL)
-        self.wait_for_checkpoints(process, 2)
-        process.kill()
-        process.wait()
+        self.kill_midway(2)
         answer = self.json_of("train", "--output", self.folder / "run", "--resume", "auto")
         self.assertEqual((answer["epochs"], answer["stopped"]), (4, "completed"))
 
@@ -143,10 +152,7 @@ class Resume(training.TrainCase):
         self.assertIn("class", done.stderr)
 
     def test_workers_and_intervals_are_free(self):
-        process = self.start(*STATEFUL)
-        self.wait_for_checkpoints(process, 3)
-        process.kill()
-        process.wait()
+        self.kill_midway(3)
         self.train(*STATEFUL, "--resume", "auto", "--workers", 3, "--checkpoint-interval", 2)
         self.train(*STATEFUL, output="whole")
         self.assert_same_run("whole", "run")
