@@ -5,10 +5,10 @@
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 SOURCE, BUILD = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
@@ -16,6 +16,7 @@ COLOR_MODEL = os.path.abspath(sys.argv[3])
 del sys.argv[1:4]
 sys.path += [str(SOURCE / "tests" / "support"), str(SOURCE / "pipelines" / "demo")]
 import tap  # noqa: E402
+from eventually import HANG_GUARD_S, eventually  # noqa: E402
 
 import gi
 gi.require_version("Gst", "1.0")
@@ -28,8 +29,15 @@ import scenes  # noqa: E402
 
 Gst.init(None)
 MODEL = SOURCE / "pipelines" / "models" / "cifar10-resnet32.safetensors"
+WAITING = str(pathlib.Path(__file__).resolve().parent / "waiting")  # for its learner
 CAMERA = ("videotestsrc is-live=true num-buffers=75 pattern=ball ! "
           "video/x-raw,format=RGBx,width=64,height=64,framerate=25/1 ! agingtv")
+
+
+def processor_time_s():
+    """Of all programs that were run."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 class Demo(unittest.TestCase):
@@ -41,15 +49,16 @@ class Demo(unittest.TestCase):
     def demo(self, *arguments, status=0, keys="", **variables):
         """What it prints; its files are in self.folder."""
         done = subprocess.run([SOURCE / "pipelines" / "demo.sh", "--build-dir", BUILD, *arguments], cwd=self.folder, input=keys,
-                              capture_output=True, text=True, env=dict(os.environ, **variables), timeout=300)
+                              capture_output=True, text=True, env=dict(os.environ, **variables), timeout=HANG_GUARD_S)
         self.assertEqual(done.returncode, status, done.stdout[-3000:] + done.stderr[-2000:])
         return done.stdout if status == 0 else done.stderr
 
     @unittest.skipUnless(MODEL.exists(), f"not tested: there is no {MODEL}")
     def test_it_learns_three_things_that_the_model_does_not_know(self):
-        begin = time.monotonic()
-        output = self.demo()
-        self.assertLess(time.monotonic() - begin, 90)
+        begin = processor_time_s()
+        output = self.demo(PYTHONPATH=WAITING)
+        # It keeps up with the stream, even on one processor.
+        self.assertLess(processor_time_s() - begin, scenes.spans()[-1].end / Gst.SECOND)
         figure = {name: float(value) for name, value in re.findall(r"^demo: ([^:\n]+)(?:: [^:\n]+)?: ([\d.]+)$", output, re.M)}
         self.assertGreaterEqual(figure["accuracy after"], 0.95)
         self.assertLessEqual(figure["accuracy before"], figure["accuracy after"] - 0.3)
@@ -72,7 +81,8 @@ class Demo(unittest.TestCase):
                             "video/x-raw,format=RGBx,width=64,height=64,framerate=25/1 ! agingtv color-aging=false ! all.").split()],
                        check=True)
         (self.folder / "own.csv").write_text("0,2,cherry\n2,4,lime\n# time to learn, then\n8,10,cherry,judge\n10,12,lime,judge\n")
-        output = self.demo("--model", COLOR_MODEL, "--input", "own.mkv", "--labels", "own.csv", "--out", "out")
+        output = self.demo("--model", COLOR_MODEL, "--input", "own.mkv", "--labels", "own.csv", "--out", "out",
+                           PYTHONPATH=WAITING)
         self.assertRegex(output, r"(?m)^ +0:00\.000  label    cherry$")
         self.assertRegex(output, r"(?m)^ +0:\d\d\.\d{3}  promoted generation \d+, instant-head: cherry, lime$")
         self.assertRegex(output, r"(?m)^demo: accuracy after: 1\.000$")
@@ -158,8 +168,7 @@ class Scenes(unittest.TestCase):
         pipeline.get_by_name("sink").connect(
             "handoff", lambda _, buffer, __: frames.append(hash(buffer.extract_dup(0, buffer.get_size()))))
         pipeline.set_state(Gst.State.PLAYING)
-        while len(frames) < 100:
-            time.sleep(0.05)
+        eventually(lambda: len(frames) >= 100, "100 frames")
         pipeline.set_state(Gst.State.NULL)
         self.assertEqual(len(set(frames)), len(frames))
 
