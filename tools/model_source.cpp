@@ -43,7 +43,8 @@ Result<std::unique_ptr<Classifier>> open_classifier(std::shared_ptr<const Model>
                             .engine = line.text("engine"),
                             .threads = static_cast<int>(line.number("threads")),
                             .max_batch = static_cast<int>(line.number("batch-size")),
-                            .resize_mode = std::nullopt};
+                            .resize_mode = std::nullopt,
+                            .full_batches = true};
   // The row lists auto first, then the modes in the order of the enum.
   if (const int mode = line.choice("resize-mode"); mode > 0) options.resize_mode = static_cast<ResizeMode>(mode - 1);
   return Classifier::create(Snapshot::create(std::move(model)), options);

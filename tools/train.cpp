@@ -101,7 +101,8 @@ Status judge_finished(FinishedRun& run, const CommandLine& line) {
                                   .precision = "fp32",
                                   .threads = static_cast<int>(run.plan.recipe.threads),
                                   .max_batch = 8,
-                                  .resize_mode = std::nullopt};
+                                  .resize_mode = std::nullopt,
+                                  .full_batches = true};
   const Result<std::unique_ptr<Classifier>> classifier =
       Classifier::create(Snapshot::create(run.outcome.model), options);
   if (!classifier) return classifier.error();

@@ -167,6 +167,7 @@ Result<std::unique_ptr<Classifier>> Classifier::create_on(std::shared_ptr<const 
   EngineSpec spec{.width = preprocess.crop_width,
                   .height = preprocess.crop_height,
                   .max_batch = std::max(1, options.max_batch),
+                  .full_batches = device.cuda && options.full_batches,
                   .precision = *precision,
                   .threads = device.cuda ? 1 : options.threads,
                   .device = device,

@@ -22,8 +22,8 @@ enum class Precision { Fp32, Bf16, Fp16, Tf32 };
 struct EngineSpec {
   int width = 224;
   int height = 224;
-  int max_batch = 1;                 // a session takes 1 to max_batch pictures at once
-  bool is_for_full_batches = false;  // smaller ones may take as long: on a GPU, less is prepared
+  int max_batch = 1;          // a session takes 1 to max_batch pictures at once
+  bool full_batches = false;  // on a GPU, smaller ones take as long, and less is prepared
   Precision precision = Precision::Fp32;
   int threads = 1;  // what its sessions may use of the CPU
   Device device = {};

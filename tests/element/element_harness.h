@@ -17,8 +17,8 @@
 
 #include "color_model.h"
 #include "gst_ref.h"
-#include "support/hang_guard.h"
 #include "support/temporary_folder.h"
+#include "support/wait_until.h"
 
 namespace resnetft::testing {
 
@@ -116,16 +116,6 @@ inline std::string rgb_caps(int width, int height) {
 
 inline constexpr GstClockTime kHangGuard_ns = std::chrono::nanoseconds(kHangGuard).count();
 
-// Asks again and again until it is so, or until kHangGuard is over.
-inline bool eventually(const std::function<bool()>& condition) {
-  const auto end = std::chrono::steady_clock::now() + kHangGuard;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    g_usleep(1000);
-  }
-  return true;
-}
-
 inline gint64 time_of(const std::function<void()>& work) {
   const gint64 start = g_get_monotonic_time();
   work();
@@ -197,7 +187,7 @@ class ElementHarness {
   // Waits for an element message of that event. Other messages are dropped.
   std::optional<BusMessage> wait_for(const std::string& event) {
     std::optional<BusMessage> found;
-    eventually([&] {
+    wait_until([&] {
       GstMessage* message = gst_bus_timed_pop(bus_, GST_SECOND / 10);
       if (!message) return false;
       BusMessage read = read_message(message);

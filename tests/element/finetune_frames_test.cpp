@@ -39,7 +39,7 @@ std::vector<BusMessage> all_samples(FinetuneHarness& harness) {
     for (BusMessage& message : harness.events("sample-stored")) stored.push_back(std::move(message));
     return !stored.empty() && text_field(stored.back().fields.get(), "label") == "the end";
   };
-  if (eventually(ended))
+  if (wait_until(ended))
     stored.pop_back();
   else
     ADD_FAILURE() << "the last sample was not stored";

@@ -71,7 +71,7 @@ class FinetuneHarness : public ElementHarness {
   // The next samples that are stored of what `again` pushes every 10 ms, until there are `count`.
   std::vector<BusMessage> samples(size_t count, const std::function<void()>& again) {
     std::vector<BusMessage> stored;
-    eventually([&] {
+    wait_until([&] {
       again();
       g_usleep(10000);
       for (BusMessage& message : events("sample-stored")) stored.push_back(std::move(message));
@@ -83,7 +83,7 @@ class FinetuneHarness : public ElementHarness {
   // Pushes warm and cold frames in turn, named so, until a model is promoted.
   std::optional<BusMessage> teach_until_promoted() {
     std::optional<BusMessage> promoted;
-    eventually([&, round = 0]() mutable {
+    wait_until([&, round = 0]() mutable {
       const bool warm = round++ / 10 % 2 == 0;
       set("label", warm ? "warm" : "cold");
       frame(warm);

@@ -37,7 +37,7 @@ void push(FinetuneHarness& harness, bool warm, int count) {
 // What is stored of the frames that were pushed.
 std::vector<BusMessage> stored_samples(FinetuneHarness& harness, size_t count) {
   std::vector<BusMessage> stored;
-  eventually([&] {
+  wait_until([&] {
     for (BusMessage& message : harness.events("sample-stored")) stored.push_back(std::move(message));
     return stored.size() >= count;
   });
@@ -171,7 +171,7 @@ TEST_F(FinetuneLabels, AnEventSentToThePausedElementReturnsAtOnceAndHoldsForTheN
   EXPECT_TRUE(gst_element_send_event(element, label_event("sent")));  // would wait for ever if it waited for a frame
   EXPECT_EQ(samples_of(element, "sent"), 0U);
   gst_element_set_state(pipeline, GST_STATE_PLAYING);
-  EXPECT_TRUE(eventually([&] { return samples_of(element, "sent") > 0; }));
+  EXPECT_TRUE(wait_until([&] { return samples_of(element, "sent") > 0; }));
   gst_element_set_state(pipeline, GST_STATE_NULL);
   EXPECT_FALSE(gst_element_send_event(element, label_event("late")));
   gst_object_unref(element);
@@ -207,7 +207,7 @@ TEST_F(FinetuneLabels, FramesThatPassedUnlabelledAreLabelledByTheirTimes) {
   const uint64_t from = gst_util_uint64_scale(2, GST_SECOND, 30), to = gst_util_uint64_scale(7, GST_SECOND, 30);
   const guint count = label_range(harness, "late", from, to);
   EXPECT_EQ(count, 6U);
-  EXPECT_TRUE(eventually([&] { return samples_of(harness.element(), "late") == count; }));
+  EXPECT_TRUE(wait_until([&] { return samples_of(harness.element(), "late") == count; }));
   for (const BusMessage& message : harness.events("sample-stored")) {
     EXPECT_EQ(source_of_sample(message), "range");
     EXPECT_GE(frame_index(message), 2U);
@@ -298,7 +298,7 @@ TEST_F(FinetuneLabels, ALabelNeverSeenIsRefusedUnlessNewClassesAreAllowed) {
   harness.set("allow-new-classes", "false");
   harness.set("label", "second");
   push(harness, true, 10);
-  EXPECT_TRUE(eventually([&] {
+  EXPECT_TRUE(wait_until([&] {
     GstStructure* samples = nullptr;
     g_object_get(harness.element(), "samples-per-class", &samples, nullptr);
     const StructurePtr counts(samples);
@@ -306,7 +306,7 @@ TEST_F(FinetuneLabels, ALabelNeverSeenIsRefusedUnlessNewClassesAreAllowed) {
   }));
   EXPECT_EQ(samples_of(harness.element(), "second"), 0U);
   harness.set("allow-new-classes", "true");
-  EXPECT_TRUE(eventually([&] {
+  EXPECT_TRUE(wait_until([&] {
     harness.frame(true);
     return samples_of(harness.element(), "second") > 0;
   }));

@@ -204,7 +204,7 @@ TEST_F(FinetuneLife, AfterNullItIsAsNew) {
     gst_harness_set_src_caps_str(harness, rgb_caps(32, 32).c_str());
     EXPECT_EQ(samples_of(element, "x"), 0U) << life;
     uint64_t index = 0;
-    EXPECT_TRUE(eventually([&] {
+    EXPECT_TRUE(wait_until([&] {
       GstBuffer* out = gst_harness_push_and_pull(harness, rgb_frame(kRed, 32, 32, index++));
       if (out) gst_buffer_unref(out);
       return samples_of(element, "x") > 0;
@@ -249,7 +249,7 @@ TEST_F(FinetuneLife, CancelEndsARun) {
   FinetuneHarness harness(endless());
   begin_endless_run(harness);
   EXPECT_TRUE(act(harness.element(), "cancel"));
-  EXPECT_TRUE(eventually([&] { return state_of(harness) != "training"; }));
+  EXPECT_TRUE(wait_until([&] { return state_of(harness) != "training"; }));
 }
 
 // The bus calls its sync handler on the thread that posts. A learner that waited for itself would give up after 1.8 s.
@@ -284,7 +284,7 @@ TEST_F(FinetuneLife, AHandlerOnTheLearnersOwnThreadMayStopTheElement) {
           },
           &stop, nullptr);
       gst_element_set_state(pipeline, GST_STATE_PLAYING);
-      EXPECT_TRUE(eventually([&] { return stop.done.load(); }));
+      EXPECT_TRUE(wait_until([&] { return stop.done.load(); }));
       EXPECT_NE(gst_element_set_state(pipeline, GST_STATE_PLAYING), GST_STATE_CHANGE_FAILURE);  // it is as new
       gst_element_set_state(pipeline, GST_STATE_NULL);
       gst_bus_set_sync_handler(bus, nullptr, nullptr, nullptr);
@@ -342,7 +342,7 @@ TEST_F(FinetuneLife, TheWaitForARunAtEosEndsWhenTheElementStops) {
     g_usleep(300000);
     EXPECT_FALSE(eos.done);
     const gint64 took = time_of([&] { gst_element_set_state(harness.element(), GST_STATE_READY); });
-    EXPECT_TRUE(eventually([&] { return eos.done.load(); }));
+    EXPECT_TRUE(wait_until([&] { return eos.done.load(); }));
     return took;
   };
   EXPECT_LT(shortest_time(kStopsWithin_us, stop_it), kStopsWithin_us);
@@ -355,7 +355,7 @@ TEST_F(FinetuneLife, TheWaitForARunAtEosEndsWithAFlush) {
   g_usleep(300000);
   EXPECT_FALSE(eos.done);
   gst_harness_push_event(harness.get(), gst_event_new_flush_start());
-  EXPECT_TRUE(eventually([&] { return eos.done.load(); }));
+  EXPECT_TRUE(wait_until([&] { return eos.done.load(); }));
   EXPECT_EQ(state_of(harness), "training");
   gst_harness_push_event(harness.get(), gst_event_new_flush_stop(TRUE));
 }
@@ -381,7 +381,7 @@ TEST_F(FinetuneLife, ReadOnlyPropertiesNotify) {
       if (!heard.names.contains(name)) return false;
     return true;
   };
-  EXPECT_TRUE(eventually(all));
+  EXPECT_TRUE(wait_until(all));
 }
 
 TEST_F(FinetuneLife, TheEndOfARunIsNotified) {
@@ -398,7 +398,7 @@ TEST_F(FinetuneLife, TheEndOfARunIsNotified) {
                    }),
                    &heard);
   begin_endless_run(harness);  // of two epochs
-  EXPECT_TRUE(eventually([&] {
+  EXPECT_TRUE(wait_until([&] {
     const std::scoped_lock guard(heard.lock);
     return heard.states.back() == "collecting" && std::ranges::count(heard.states, "training") == 1;
   }));
@@ -435,11 +435,11 @@ TEST_F(FinetuneLife, ASeekDuringTrainingLosesNoSampleAndNoFrame) {
   ASSERT_EQ(error, nullptr);
   GstElement* element = gst_bin_get_by_name(GST_BIN(pipeline), "f");
   gst_element_set_state(pipeline, GST_STATE_PLAYING);
-  ASSERT_TRUE(eventually([&] { return samples_of(element, "a") >= 8; }));
+  ASSERT_TRUE(wait_until([&] { return samples_of(element, "a") >= 8; }));
   g_object_set(element, "label", "b", nullptr);
-  ASSERT_TRUE(eventually([&] { return samples_of(element, "b") >= 8; }));
+  ASSERT_TRUE(wait_until([&] { return samples_of(element, "b") >= 8; }));
   ASSERT_TRUE(act(element, "train-now"));
-  ASSERT_TRUE(eventually([&] { return word_property(element, "learner-state") == "training"; }));
+  ASSERT_TRUE(wait_until([&] { return word_property(element, "learner-state") == "training"; }));
   const uint64_t a = samples_of(element, "a"), b = samples_of(element, "b");
   for (int i = 0; i < 5; ++i) {
     EXPECT_TRUE(gst_element_seek_simple(

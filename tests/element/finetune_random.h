@@ -49,7 +49,7 @@ class RandomSequence {
     signals.join();
     labels.join();
     set_state(GST_STATE_PLAYING);
-    eventually([before = out_.load(), this] { return out_ > before; });
+    wait_until([before = out_.load(), this] { return out_ > before; });
     ++interruptions_;
     gst_element_set_state(pipeline_, GST_STATE_READY);  // NULL empties the bus
     SequenceOutcome outcome{in_, out_, interruptions_, errors()};

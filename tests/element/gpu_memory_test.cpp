@@ -439,7 +439,7 @@ TEST_F(GpuMemory, IsCopiedToTheHostByTheLearnerForTheFramesThatItSamples) {
     copied += outcome.copies;
   }
   EXPECT_EQ(copied, is_fake() ? 3 : 0);
-  EXPECT_TRUE(eventually([&] { return samples_of(harness.element(), "warm") == 3; }));
+  EXPECT_TRUE(wait_until([&] { return samples_of(harness.element(), "warm") == 3; }));
 }
 
 }  // namespace resnetft::testing

@@ -97,7 +97,7 @@ TEST_F(ModelSwapTest, AFailedLoadLeavesTheOldModelAndWarnsWithTheReason) {
   // Files are loaded one after the other: what the first one says has been said when the next one is shown.
   int warnings = 0;
   ASSERT_TRUE(load(harness, stubborn_file("b")));
-  EXPECT_TRUE(eventually([&] {
+  EXPECT_TRUE(wait_until([&] {
     bool changed = false;
     for (const BusMessage& message : harness.messages()) {
       warnings += message.type == GST_MESSAGE_WARNING;
@@ -137,7 +137,7 @@ TEST_F(ModelSwapTest, NoFrameSeesAMixDuringTwentySwaps) {
       load(harness, files[static_cast<size_t>(i % 2)]);
       g_usleep(20000);
     }
-    EXPECT_TRUE(eventually([&] { return generation_of(harness) == 21 || stop; }));
+    EXPECT_TRUE(wait_until([&] { return generation_of(harness) == 21 || stop; }));
     stop = true;
   });
   uint64_t last = 0, frames = 0;

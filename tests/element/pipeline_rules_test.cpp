@@ -27,7 +27,7 @@ PipelinePtr launch(const std::string& line) {
 GstMessageType serve(GstElement* pipeline) {
   GstBus* bus = gst_element_get_bus(pipeline);
   GstMessageType last = GST_MESSAGE_UNKNOWN;
-  eventually([&] {
+  wait_until([&] {
     GstMessage* message = gst_bus_timed_pop(bus, 10 * GST_MSECOND);
     if (!message) return false;
     if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_LATENCY) gst_bin_recalculate_latency(GST_BIN(pipeline));
@@ -166,7 +166,7 @@ TEST_F(PipelineRules, ABranchThatComesAndGoesAHundredTimesCostsTheOtherNothing) 
     ASSERT_TRUE(gst_element_sync_state_with_parent(branch));
     ASSERT_EQ(gst_pad_link(from, to), GST_PAD_LINK_OK);
     g_usleep(15000);
-    EXPECT_TRUE(eventually([&] { return judged > seen; }));
+    EXPECT_TRUE(wait_until([&] { return judged > seen; }));
     // Out again, between two frames.
     std::atomic<bool> unlinked = false;
     gst_pad_add_probe(

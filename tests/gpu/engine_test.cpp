@@ -146,7 +146,7 @@ class GpuEngine : public ::testing::Test {
   static void expect_near(const ExpectedLogits& expected, const NetCase& net, int max_batch,
                           std::initializer_list<int> batches, Precision precision, double tolerance) {
     EngineSpec spec = spec_of(net, max_batch, precision);
-    spec.is_for_full_batches = true;
+    spec.full_batches = true;
     const auto begin = std::chrono::steady_clock::now();
     const Result<std::shared_ptr<const Engine>> engine = try_engine(net, spec);
     ASSERT_TRUE(engine.ok()) << testing::text_of(net) << ": " << to_string(engine.error());
@@ -189,7 +189,7 @@ TEST_F(GpuEngine, FindsTheCpusClassesInTheCifarTestSet) {
   constexpr size_t kBatch = 250;
   for (const Precision precision : {Precision::Fp32, Precision::Tf32, Precision::Fp16}) {
     EngineSpec spec = spec_of({"", 32, 32}, kBatch, precision);
-    spec.is_for_full_batches = true;
+    spec.full_batches = true;
     const auto engine = (*cuda_module())->create_engine(card, parts.weights, spec);
     ASSERT_TRUE(engine.ok()) << to_string(engine.error());
     const std::unique_ptr<Session> session = session_of(**engine);

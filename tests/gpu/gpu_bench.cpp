@@ -146,7 +146,7 @@ Result<std::shared_ptr<const Engine>> make_engine(const NetSubject& net) {
   card.architecture = net.architecture;
   card.num_classes = 1000;
   const EngineSpec spec{
-      .max_batch = net.batch, .is_for_full_batches = true, .precision = Precision::Fp16, .device = {true, 0}};
+      .max_batch = net.batch, .full_batches = true, .precision = Precision::Fp16, .device = {true, 0}};
   return (*cuda_module())->create_engine(card, testing::trained_weights(net.architecture, card.num_classes, 1), spec);
 }
 

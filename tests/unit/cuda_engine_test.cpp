@@ -274,7 +274,7 @@ TEST_F(CudaEngine, ForFullBatchesAloneNoSmallerOnesArePreparedAndTheyRunAllTheSa
   };
   const std::vector<float> expected = logits();
   const int calls = std::exchange(fake_gpu().calls, 0);
-  spec.is_for_full_batches = true;
+  spec.full_batches = true;
   EXPECT_LE(relative_difference(logits(), expected), 1e-5);
   EXPECT_LT(fake_gpu().calls, calls / 2);  // for 4, not for 1, 2 and 4
 }

@@ -39,7 +39,8 @@ struct ClassifierOptions {
   int threads = 0;  // on the CPU; 0: one for each 10^8 multiply-adds of a batch, at most what the process may use
   int max_batch = 1;
   std::optional<ResizeMode> resize_mode;  // none: as the card says
-  bool background = false;                // on a GPU, its work has the lowest priority instead of the highest
+  bool full_batches = false;  // nearly all will be of max_batch pictures: on a GPU, no smaller ones are prepared
+  bool background = false;    // on a GPU, its work has the lowest priority instead of the highest
 };
 
 // One caller's: used by one thread at a time. Several on one snapshot share its engines and weights.

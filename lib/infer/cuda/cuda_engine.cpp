@@ -62,7 +62,7 @@ Status check_spec(const ModelCard& card, const EngineSpec& spec) {
 // Powers of two, and the largest.
 std::vector<int> batch_sizes(const EngineSpec& spec) {
   std::vector<int> sizes;
-  for (int64_t size = 1; size < spec.max_batch && !spec.is_for_full_batches; size *= 2)
+  for (int64_t size = 1; size < spec.max_batch && !spec.full_batches; size *= 2)
     sizes.push_back(static_cast<int>(size));
   sizes.push_back(spec.max_batch);
   return sizes;
