@@ -57,7 +57,7 @@ class Pipeline:
         buffer.pts, buffer.duration = self.pushed * Gst.SECOND // 30, Gst.SECOND // 30
         self.pushed += 1
         self.source.emit("push-buffer", buffer)
-        wait_until(lambda: self.seen == self.pushed, "a frame that has passed")
+        eventually(lambda: self.seen == self.pushed, "a frame that has passed")
 
     def messages(self):
         found = []
@@ -87,7 +87,7 @@ class Pipeline:
             found.extend(m for m in self.messages() if m.get_string("event") == "sample-stored")
             return found and found[-1].get_string("label") == "the end"
 
-        wait_until(ended, "the last sample stored")
+        eventually(ended, "the last sample stored")
         return found[:-1]
 
     def teach_until_promoted(self, name):
@@ -143,7 +143,7 @@ class FinetuneApplication(unittest.TestCase):
             named = pipeline.labels[first:]
             return sum(label == ("cold" if index % 2 else "warm") for index, label in enumerate(named)) >= 36
 
-        wait_until(names_them, "36 of 40 frames named right")
+        eventually(names_them, "36 of 40 frames named right")
 
     def test_samples_are_added_counted_and_saved_by_signals(self):
         pipeline = self.open("by-signal", "train=off instant-head=off")
