@@ -23,10 +23,10 @@ def loaded_by(*command):
 
 
 class Loading(unittest.TestCase):
-    def test_a_registry_scan_loads_the_plugin_but_neither_cuda_nor_libtorch(self):
+    def test_a_registry_scan_loads_the_plugin_but_neither_cuda_nor_libtorch_nor_opencv(self):
         log = loaded_by("gst-inspect-1.0", "resnetclassify")
         self.assertTrue("libgstresnetft.so" in log)
-        for library in ("libcuda.so", "libresnetft-cuda", "libresnetft-torch", "libtorch_cpu"):
+        for library in ("libcuda.so", "libresnetft-cuda", "libresnetft-torch", "libtorch_cpu", "libopencv", "libblas"):
             self.assertFalse(library in log, library)
 
 

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 # The two applications of pipelines/embed, and that ft-tool live repeats what a pipeline learned.
 # arguments: source root, build root, a colour model's file, the C++ application
-import array
 import itertools
 import json
 import os
@@ -109,7 +108,7 @@ class Applications(unittest.TestCase):
         self.assertNotIn("CRITICAL", errors)
 
     @unittest.skipUnless(FT_TOOL.exists(), "not tested: ft-tool is not built")
-    def test_ft_tool_live_repeats_what_a_pipeline_learned(self):
+    def test_ft_tool_live_repeats_a_pipelines_run_with_the_same_bits(self):
         pipeline = Gst.parse_launch(
             f'filesrc location="{self.clip(turns=4)}" ! decodebin ! videoconvert ! resnetfinetune name=learner '
             f'base-model-file="{MODEL}" replay-location="{self.folder}/store" sample-interval=1 train=manual '
@@ -153,11 +152,7 @@ class Applications(unittest.TestCase):
                          "--learning-rate", 0.1, "--seed", 4, "--output", "tool.safetensors")
         self.assertEqual(labels_of(self.folder / "pipeline.safetensors"), list(TINTS))
         learned, repeated = (tensors_of(self.folder / f"{name}.safetensors") for name in ("pipeline", "tool"))
-        for name in ("linear.weight", "linear.bias"):
-            # OpenCV brings ft-tool a BLAS that goes before LibTorch's own: after 60 epochs 2e-5 apart.
-            for one, other in zip(array.array("f", learned.pop(name)), array.array("f", repeated.pop(name)), strict=True):
-                self.assertAlmostEqual(one, other, delta=1e-4)
-        self.assertTrue(learned == repeated)
+        self.assertEqual([name for name in learned if learned[name] != repeated[name]], [])
 
 
 if __name__ == "__main__":

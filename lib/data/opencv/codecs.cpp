@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// BMP, PNM, TIFF, WebP and, from OpenCV 4.11 on, GIF.
+// What libresnetft-opencv.so holds: decoders of BMP, PNM, TIFF, WebP and, from OpenCV 4.11 on, GIF, and the encoders.
 #include <climits>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 
 #include "data/image_decoders.h"
+#include "data/opencv_module.h"
 
 namespace resnetft {
 namespace {
@@ -45,9 +46,7 @@ DecodedImage own_mat(cv::Mat mat) {
   return {view, owner};
 }
 
-}  // namespace
-
-Result<DecodedImage> decode_with_opencv(std::span<const std::byte> bytes, ImageFormat format) try {
+Result<DecodedImage> decode(std::span<const std::byte> bytes, ImageFormat format) try {
   const std::optional<ImageSize> size = read_image_size(bytes, format);
   if (!size) return refused(format);
   if (Status status = check_image_size(size->width, size->height); !status) return status.error();
@@ -62,8 +61,6 @@ Result<DecodedImage> decode_with_opencv(std::span<const std::byte> bytes, ImageF
 } catch (const cv::Exception&) {
   return refused(format);
 }
-
-namespace {
 
 Result<std::string> encode(const char* ending, const char* name, std::span<const uint8_t> rgb, int width, int height,
                            const std::vector<int>& parameters) try {
@@ -81,14 +78,21 @@ Result<std::string> encode(const char* ending, const char* name, std::span<const
   return Error{ErrorCode::Internal, std::string("encoding a ") + name + ": " + exception.what(), ""};
 }
 
-}  // namespace
-
-Result<std::string> encode_jpeg(std::span<const uint8_t> rgb, int width, int height, int quality) {
+Result<std::string> jpeg(std::span<const uint8_t> rgb, int width, int height, int quality) {
   return encode(".jpg", "JPEG", rgb, width, height, {cv::IMWRITE_JPEG_QUALITY, quality});
 }
 
-Result<std::string> encode_png(std::span<const uint8_t> rgb, int width, int height) {
+Result<std::string> png(std::span<const uint8_t> rgb, int width, int height) {
   return encode(".png", "PNG", rgb, width, height, {});
 }
 
+}  // namespace
 }  // namespace resnetft
+
+extern "C" const resnetft::OpencvModule* resnetft_opencv_module();
+
+extern "C" const resnetft::OpencvModule* resnetft_opencv_module() {
+  static constexpr resnetft::OpencvModule kModule = {resnetft::kOpencvModuleVersion, resnetft::decode, resnetft::jpeg,
+                                                     resnetft::png};
+  return &kModule;
+}
