@@ -97,7 +97,8 @@ LoaderSpec loader_of(DatasetPtr dataset) {
   LoaderSpec spec{.dataset = std::move(dataset)};
   spec.augment = AugmentSpec{};
   spec.batch_size = static_cast<size_t>(kShape.batch);
-  spec.workers = std::max(1u, std::thread::hardware_concurrency());
+  constexpr unsigned kMostWorkers = 32;  // a container may be lent fewer processors than it sees
+  spec.workers = std::clamp(std::thread::hardware_concurrency(), 1u, kMostWorkers);
   return spec;
 }
 
