@@ -115,8 +115,11 @@ double pictures_per_second(BatchSource& source, size_t pictures) {
   for (uint32_t epoch = 0; epoch < kEpochs; ++epoch) {
     if (epoch == 1) begin = Clock::now();
     source.start(order_of(pictures), epoch, 0);
-    while (const std::optional<TrainBatch> batch = source.next().value())
-      batch->input.sum().item<double>();  // waits for the GPU
+    while (const std::optional<TrainBatch> batch = source.next().value()) {
+      const at::Tensor sum = batch->input.sum();
+      source.prefetch();
+      sum.item<double>();  // waits for the GPU
+    }
   }
   return static_cast<double>((kEpochs - 1) * pictures) / seconds_since(begin);
 }
@@ -147,6 +150,10 @@ FolderRate learn_from_folder(const at::Device& device, BatchSource& source, size
       wait.end();
       waits.push_back(std::move(wait));
       net.step(std::move(*batch));
+      IdleTime reading(device);
+      source.prefetch();
+      reading.end();
+      waits.push_back(std::move(reading));
     }
   }
   net.finish();
