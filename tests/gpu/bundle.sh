@@ -10,6 +10,10 @@ cd "$(dirname "$0")/../.."
 build=${RESNETFT_BUILD:-build}
 with_gstreamer=
 if [ "${1:-}" = --with-gstreamer ]; then with_gstreamer=1; shift; fi
+case ${1:-} in
+  --help) sed -n '3,6p' "$0" | cut -c3-; exit ;;
+  -*) printf "bundle: error: unknown option '%s'; --help lists what there is\n" "$1" >&2; exit 2 ;;
+esac
 output=${1:-resnetft-gpu.tar.gz}
 most_bytes=$(((with_gstreamer ? 40 : 16) * 1024 * 1024))
 
