@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "data/opencv_module.h"
 
-#include <mutex>
-
 #include "data/image_decoders.h"
 #include "device/module_file.h"
 
@@ -12,24 +10,9 @@ namespace {
 constexpr ModuleFile kFile = {"libresnetft-opencv.so", "resnetft_opencv_module", "OpenCV",
                               "install it beside libresnetft.so, and OpenCV's imgcodecs"};
 
-Result<const OpencvModule*> open_module() {
-  const Result<void*> entry = open_module_file(kFile);
-  if (!entry) return entry.error();
-  using Entry = const OpencvModule* (*)();
-  const OpencvModule* module = reinterpret_cast<Entry>(*entry)();
-  if (Status status = check_module_version(kFile, module->version, kOpencvModuleVersion); !status)
-    return status.error();
-  return module;
-}
-
 Result<const OpencvModule*> opencv_module() {
-  static std::mutex opening;
-  static const OpencvModule* opened = nullptr;
-  const std::scoped_lock guard(opening);
-  if (opened) return opened;
-  const Result<const OpencvModule*> module = open_module();
-  if (module) opened = *module;
-  return module;
+  static OpenedModule<OpencvModule> module;
+  return module.get_or([] { return open_module<OpencvModule>(kFile, kOpencvModuleVersion); });
 }
 
 }  // namespace

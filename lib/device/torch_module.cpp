@@ -8,10 +8,8 @@
 #include <link.h>
 
 #include <array>
-#include <atomic>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -87,33 +85,20 @@ Status check_libtorch_of_process() {
                    ", or build resnetft with -Dlibtorch=" + fs::path(path).parent_path().parent_path().string()};
 }
 
-Result<const TorchModule*> open_module() {
+Result<const TorchModule*> open_fitting_module() {
   if (std::string_view(RESNETFT_LIBTORCH_VERSION).empty())
     return module_unavailable(kFile, "resnetft was built without it");
   const Status fits = check_libtorch_of_process();
   if (!fits) return fits.error();
-  const Result<void*> entry = open_module_file(kFile);
-  if (!entry) return entry.error();
-  using Entry = const TorchModule* (*)();
-  const TorchModule* module = reinterpret_cast<Entry>(*entry)();
-  if (Status status = check_module_version(kFile, module->version, kTorchModuleVersion); !status) return status.error();
-  return module;
+  return open_module<TorchModule>(kFile, kTorchModuleVersion);
 }
 
-std::mutex opening;
-std::atomic<const TorchModule*> opened = nullptr;
+OpenedModule<TorchModule> opened;
 
 }  // namespace
 
-const TorchModule* open_torch_module() { return opened.load(std::memory_order_acquire); }
+const TorchModule* open_torch_module() { return opened.get(); }
 
-Result<const TorchModule*> torch_module() {
-  if (const TorchModule* module = open_torch_module()) return module;
-  const std::scoped_lock guard(opening);
-  if (const TorchModule* module = open_torch_module()) return module;
-  const Result<const TorchModule*> module = open_module();
-  if (module) opened.store(*module, std::memory_order_release);
-  return module;
-}
+Result<const TorchModule*> torch_module() { return opened.get_or(open_fitting_module); }
 
 }  // namespace resnetft
