@@ -7,7 +7,7 @@
 #include <numeric>
 #include <optional>
 
-#include "device/parallel_run.h"
+#include "train/torch/cpu_run.h"
 #include "train/torch/parameters.h"
 #include "train/torch/step.h"
 #include "train/torch/transfer.h"
@@ -50,8 +50,7 @@ Result<ClassificationScores> evaluate(ResNet& net, BatchSource& source, size_t i
     }
     const TrainBatch& pictures = **batch;
     if (pictures.class_ids.size(0) > 0) {
-      std::optional<ParallelRun> parallel;
-      if (pictures.input.is_cpu()) parallel.emplace();
+      const CpuRun run(pictures.input.device());
       Judged now{HostCopy(logits_from(net, source.stage(), pictures.input)), pictures.class_ids.clone()};
       source.prefetch();
       if (before) add_all(meter, *before);

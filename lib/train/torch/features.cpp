@@ -13,7 +13,7 @@
 #include <numeric>
 #include <optional>
 
-#include "device/parallel_run.h"
+#include "train/torch/cpu_run.h"
 #include "train/torch/parameters.h"
 #include "train/torch/transfer.h"
 
@@ -130,8 +130,7 @@ void keep(const Computed& computed, FeatureRows& kept) {
 }
 
 HostCopy rows_of(const ResNet& net, Stage stage, const at::Tensor& pictures) {
-  std::optional<ParallelRun> parallel;
-  if (pictures.is_cpu()) parallel.emplace();
+  const CpuRun run(pictures.device());
   const at::Tensor output = run_stage(net, stage, pictures);
   return HostCopy((stage == Stage::LastStage ? output.permute({0, 2, 3, 1}) : output).contiguous());
 }

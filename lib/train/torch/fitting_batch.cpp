@@ -6,10 +6,9 @@
 
 #include <algorithm>
 #include <functional>
-#include <optional>
 
-#include "device/parallel_run.h"
 #include "device/torch/guarded.h"
+#include "train/torch/cpu_run.h"
 #include "train/torch/parameters.h"
 #include "train/torch/sources.h"
 
@@ -40,8 +39,7 @@ void learn_once(const RunContext& run, const Recipe& recipe, uint32_t count) {
 bool passes(const at::Device& device, const std::function<void()>& trial) {
   return guarded("a trial",
                  [&]() -> Status {
-                   std::optional<ParallelRun> parallel;
-                   if (device.is_cpu()) parallel.emplace();
+                   const CpuRun run(device);
                    trial();
                    return Status::success();
                  })

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <optional>
 
-#include "device/parallel_run.h"
+#include "train/torch/cpu_run.h"
 #include "train/torch/parameters.h"
 
 namespace resnetft {
@@ -98,8 +98,7 @@ TrainStep::TrainStep(ResNet& net, ParameterOptimizer& optimizer, const Recipe& r
 
 BatchSums TrainStep::accumulate(Stage stage, TrainBatch batch, const MixDraw& mix) {
   if (batch.class_ids.size(0) == 0) return {};
-  std::optional<ParallelRun> parallel;
-  if (batch.input.is_cpu()) parallel.emplace();
+  const CpuRun run(batch.input.device());
   at::Tensor targets = batch.class_ids;
   if (mix.kind != MixKind::None) {
     if (!batch.is_mixed) mix_pictures(mix, batch.input);
