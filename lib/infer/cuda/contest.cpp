@@ -142,20 +142,19 @@ Status Contest::play(Entrant& entrant) {
   return Status::success();
 }
 
-// Where its workspace does not fit, another way may.
-Result<Convolution> Contest::known(const ConvolutionKind& kind, const Layer& layer, int batch) {
+// Nothing where none is, or where it cannot be had any more: its workspace may not fit, and another way's may.
+std::optional<Convolution> Contest::known(const ConvolutionKind& kind, const Layer& layer, int batch) {
   const std::optional<Way> way = find_winner(kind);
-  if (!way) return Error{ErrorCode::NotFound, "no convolution of this kind was timed yet", ""};
+  if (!way) return std::nullopt;
   Result<std::vector<Convolution>> found =
       Convolution::ways(cudnn_, {.handle = handle_}, layer, precision_, batch, way->fused, &*way);
-  if (!found) return found.error();
-  if (Status status = workspace_.reserve(found->front().workspace_bytes()); !status) return status.error();
+  if (!found || !workspace_.reserve(found->front().workspace_bytes())) return std::nullopt;
   return std::move(found->front());
 }
 
 Result<Convolution> Contest::fastest(const Layer& layer, int batch, const void* weights, const void* bias) {
   const ConvolutionKind kind = {cudnn_.GetVersion(), ordinal_, precision_, batch, shape_of(layer)};
-  if (Result<Convolution> again = known(kind, layer, batch)) return again;
+  if (std::optional<Convolution> again = known(kind, layer, batch)) return std::move(*again);
   if (Status status = make_room(layer, batch); !status) return status.error();
   Result<std::vector<Entrant>> found = entrants(layer, batch);
   if (!found) return found.error();

@@ -3,6 +3,8 @@
 // timed as it will run, in a CUDA graph.
 #pragma once
 
+#include <optional>
+
 #include "device/cuda/cuda_call.h"
 #include "infer/cuda/convolution.h"
 #include "infer/cuda/cuda_graph.h"
@@ -28,7 +30,7 @@ class Contest {
     float shortest;  // of its rounds, in ms
   };
 
-  Result<Convolution> known(const ConvolutionKind& kind, const Layer& layer, int batch);
+  std::optional<Convolution> known(const ConvolutionKind& kind, const Layer& layer, int batch);
   Status make_numbers(CudaMemory& memory, size_t bytes);
   Status make_room(const Layer& layer, int batch);
   Status make_workspace(std::vector<Entrant>& entrants);

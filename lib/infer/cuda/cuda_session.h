@@ -10,8 +10,7 @@
 namespace resnetft::cuda {
 
 // `net` belongs to `engine`, which the session keeps alive. `preprocess`: how the session makes its input of pictures;
-// null: its caller writes to input(). OutOfMemory names a batch that may fit;
-// where none does, it is DeviceUnavailable.
+// null: its caller writes to input(). OutOfMemory names a batch that may fit; where none does, it is DeviceUnavailable.
 Result<std::unique_ptr<FrameSession>> create_cuda_session(std::shared_ptr<const Engine> engine, const PreparedNet& net,
                                                           const PreprocessSpec* preprocess);
 
