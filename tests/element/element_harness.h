@@ -7,7 +7,6 @@
 #include <gst/video/video.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <functional>
@@ -17,6 +16,7 @@
 
 #include "color_model.h"
 #include "gst_ref.h"
+#include "support/shortest_time.h"
 #include "support/temporary_folder.h"
 #include "support/wait_until.h"
 
@@ -120,14 +120,6 @@ inline gint64 time_of(const std::function<void()>& work) {
   const gint64 start = g_get_monotonic_time();
   work();
   return g_get_monotonic_time() - start;
-}
-
-// The shortest time of at most five attempts, the last one being that which takes less than `enough`: other work on the
-// machine only adds to it.
-inline gint64 shortest_time(gint64 enough_us, const std::function<gint64()>& attempt) {
-  gint64 shortest = attempt();
-  for (int more = 0; more < 4 && shortest >= enough_us; ++more) shortest = std::min(shortest, attempt());
-  return shortest;
 }
 
 class ElementHarness {

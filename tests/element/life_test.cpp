@@ -125,7 +125,7 @@ TEST_F(LifeTest, StopsWithinASecondWhileAnInferenceRuns) {
       g_usleep(100000);
       return time_of([&] { gst_element_set_state(pipeline.pipeline, target); });
     };
-    EXPECT_LT(shortest_time(G_USEC_PER_SEC, stop_it), G_USEC_PER_SEC);
+    EXPECT_LT(shortest_time(gint64{G_USEC_PER_SEC}, stop_it), G_USEC_PER_SEC);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <set>
 #include <thread>
+#include <vector>
 
 #include "tests/support/picture.h"
 #include "tests/support/samples.h"
